@@ -1,0 +1,78 @@
+"""The result folder: `summary.json`, `operators.csv`, `timeline.json.gz` (and `check.json`)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparsesim.atomic_output import atomic_folder
+from sparsesim.errors import InputError
+from sparsesim.results.record import SCHEMA_VERSION, RunResult
+from sparsesim.results.tables import operator_table
+from sparsesim.results.timeline_events import timeline_events
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUMMARY = "summary.json"
+OPERATORS = "operators.csv"
+TIMELINE = "timeline.json.gz"
+CHECK = "check.json"
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A result folder read back."""
+
+    path: Path
+    summary: dict[str, Any]
+    operators: pd.DataFrame
+
+
+def write_folder(result: RunResult, path: Path, force: bool = False) -> None:
+    """Write `result` to the folder `path`; it appears whole or not at all.
+
+    Raises:
+        CheckError: the parts do not add up to the whole.
+        InputError: `path` exists and may not be replaced.
+    """
+    result.check_accounting()
+    with atomic_folder(path, force) as folder:
+        (folder / SUMMARY).write_text(json.dumps(result.summary(), indent=1) + "\n")
+        operator_table(result.operators).to_csv(folder / OPERATORS, index=False)
+        events = json.dumps(timeline_events(result)).encode()
+        (folder / TIMELINE).write_bytes(gzip.compress(events, 6, mtime=0))
+        if result.check is not None:
+            (folder / CHECK).write_text(json.dumps(dict(result.check), indent=1) + "\n")
+
+
+def is_result_folder(path: Path) -> bool:
+    """Whether `path` looks like a result folder."""
+    return (path / SUMMARY).is_file() and (path / OPERATORS).is_file()
+
+
+def read_folder(path: Path) -> StoredResult:
+    """Read a result folder back.
+
+    Raises:
+        InputError: a file is missing or damaged, or the schema version is another one.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if not is_result_folder(path):
+        raise InputError(f"{path}: not a result folder (needs {SUMMARY} and {OPERATORS})")
+    try:
+        summary = json.loads((path / SUMMARY).read_text())
+        operators = pd.read_csv(path / OPERATORS, keep_default_na=False)
+        version = summary["schema_version"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{path}: damaged result folder ({error})") from None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}/{SUMMARY}: schema_version: must be {SCHEMA_VERSION} (got {version!r})"
+        )
+    return StoredResult(path, summary, operators)

@@ -1,0 +1,163 @@
+"""The result of one run: per operator and per engine, with the accounting identity enforced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sparsesim.errors import CheckError
+
+SCHEMA_VERSION = 1
+Fidelity = Literal["fast", "stepped"]
+
+#: Causes of a clock without useful work, in the fixed order of blame.
+STALL_CAUSES = (
+    "dependency",
+    "input",
+    "output",
+    "bank_conflict",
+    "memory",
+    "imbalance",
+    "fill_drain",
+    "idle",
+)
+
+#: `<level>_<stream>` of the byte counts; metadata (indices) in columns of its own.
+BYTE_STREAMS = (
+    "dram_a_read",
+    "dram_b_read",
+    "dram_metadata_read",
+    "dram_output_write",
+    "scratchpad_a_read",
+    "scratchpad_b_read",
+    "scratchpad_metadata_read",
+    "scratchpad_output_read",
+    "scratchpad_output_write",
+    "register_read",
+    "register_write",
+)
+
+#: Components of the energy.
+ENERGY_COMPONENTS = ("multiply", "add", "register", "scratchpad", "dram", "vector")
+
+
+@dataclass(frozen=True)
+class OperatorResult:
+    """One operator on its engine. Cycles are clocks of the array, counted from 0.
+
+    `end_cycle` - `start_cycle` = `busy_cycles` + the sum of `stall_cycles`.
+    Bytes are counted at the level named by their key, energies in pJ.
+    """
+
+    operator: str
+    layer: str
+    phase: str
+    kind: str
+    engine: str
+    mapping: str
+    pattern: str
+    start_cycle: int
+    end_cycle: int
+    busy_cycles: int
+    stall_cycles: Mapping[str, int]
+    predicted_cycles: int
+    macs_dense: int
+    macs_effective: int
+    bytes: Mapping[str, int]
+    energy_pj: Mapping[str, float]
+
+    @property
+    def cycles(self) -> int:
+        return self.end_cycle - self.start_cycle
+
+    @property
+    def dram_bytes(self) -> int:
+        return sum(count for stream, count in self.bytes.items() if stream.startswith("dram_"))
+
+
+@dataclass(frozen=True)
+class EngineResult:
+    """Clocks of one engine over the whole run; busy + stalls = total cycles."""
+
+    busy_cycles: int
+    stall_cycles: Mapping[str, int]
+
+    @property
+    def cycles(self) -> int:
+        return self.busy_cycles + sum(self.stall_cycles.values())
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Everything a run found out.
+
+    Attributes:
+        machine: name, family, sha256, parameters, statuses, peak rates.
+        trace: name, sha256, provenance.
+        operators: one per operator, in order of start.
+        engines: by engine name.
+    """
+
+    machine: Mapping[str, Any]
+    trace: Mapping[str, Any]
+    fidelity: Fidelity
+    seed: int
+    clock_hz: float
+    total_cycles: int
+    operators: Sequence[OperatorResult]
+    engines: Mapping[str, EngineResult]
+    check: Mapping[str, Any] | None = field(default=None)
+
+    @property
+    def seconds(self) -> float:
+        return self.total_cycles / self.clock_hz
+
+    @property
+    def energy_j(self) -> float:
+        return 1e-12 * sum(sum(op.energy_pj.values()) for op in self.operators)
+
+    def summary(self) -> dict[str, Any]:
+        """The content of `summary.json`; its keys are a contract."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "machine": dict(self.machine),
+            "trace": dict(self.trace),
+            "fidelity": self.fidelity,
+            "seed": self.seed,
+            "clock_hz": self.clock_hz,
+            "total_cycles": self.total_cycles,
+            "seconds": self.seconds,
+            "energy_j": self.energy_j,
+            "macs_dense": sum(op.macs_dense for op in self.operators),
+            "macs_effective": sum(op.macs_effective for op in self.operators),
+            "dram_bytes": sum(op.dram_bytes for op in self.operators),
+            "engines": {
+                name: {
+                    "busy_cycles": engine.busy_cycles,
+                    "stall_cycles": {cause: engine.stall_cycles[cause] for cause in STALL_CAUSES},
+                }
+                for name, engine in self.engines.items()
+            },
+        }
+
+    def check_accounting(self) -> None:
+        """Enforce busy + stalls = cycles for every operator and engine.
+
+        Raises:
+            CheckError: names the first operator or engine whose parts do not add up.
+        """
+        for op in self.operators:
+            parts = op.busy_cycles + sum(op.stall_cycles.values())
+            negative = min(op.busy_cycles, *op.stall_cycles.values()) < 0
+            if parts != op.cycles or negative or set(op.stall_cycles) != set(STALL_CAUSES):
+                raise CheckError(
+                    f"accounting: operator {op.operator!r}: busy + stalls = {parts}, "
+                    f"cycles = {op.cycles}"
+                )
+        for name, engine in self.engines.items():
+            if engine.cycles != self.total_cycles:
+                raise CheckError(
+                    f"accounting: engine {name!r}: busy + stalls = {engine.cycles}, "
+                    f"total cycles = {self.total_cycles}"
+                )

@@ -1,0 +1,112 @@
+"""The trace file: one zip with `manifest.json` and `masks/<id>.bits`, written atomically."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from sparsesim.atomic_output import atomic_file
+from sparsesim.errors import InputError
+from sparsesim.trace.masks import PackedBits
+from sparsesim.trace.trace import Manifest, Trace
+from sparsesim.validation import checked, shown
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 256 * 2**20
+_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same trace
+
+
+def mask_member(mask_id: str) -> str:
+    """Name inside the zip of a mask's bits."""
+    return f"masks/{mask_id}.bits"
+
+
+def save(trace: Trace, path: Path | str) -> None:
+    """Write `trace` to `path`; the file appears whole or not at all.
+
+    Raises:
+        InputError: `path` cannot be written.
+    """
+    with atomic_file(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        _add(archive, MANIFEST, trace.manifest_json().encode())
+        for mask_id in sorted(trace.bits):
+            _add(archive, mask_member(mask_id), trace.bits[mask_id].tobytes())
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    info = zipfile.ZipInfo(name, _TIMESTAMP)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(info, data, compresslevel=1)
+
+
+def load(path: Path | str) -> Trace:
+    """Read and check a trace file, or a bare `manifest.json` written by hand (no stored masks).
+
+    Raises:
+        InputError: not readable, truncated, not a trace, a field out of range, a mask of the
+            wrong shape or one that breaks its pattern.
+    """
+    path = Path(path)
+    try:
+        if not zipfile.is_zipfile(path):
+            if path.suffix == ".json":
+                return _from_manifest(path)
+            path.open("rb").close()
+            raise InputError(f"{path}: not a trace (no zip directory: truncated, or another format)")
+        with zipfile.ZipFile(path) as archive:
+            return _from_archive(path, archive)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path}: damaged trace ({error})") from None
+
+
+def _from_manifest(path: Path) -> Trace:
+    trace = Trace(_parse(path, path.read_bytes()))
+    trace.check_masks(str(path))
+    return trace
+
+
+def _from_archive(path: Path, archive: zipfile.ZipFile) -> Trace:
+    members = {info.filename: info for info in archive.infolist()}
+    if MANIFEST not in members:
+        raise InputError(f"{path}: not a trace (no {MANIFEST} in it)")
+    if members[MANIFEST].file_size > MAX_MANIFEST_BYTES:
+        raise InputError(
+            f"{path}: {MANIFEST} of {members[MANIFEST].file_size} bytes; "
+            f"at most {MAX_MANIFEST_BYTES} are read"
+        )
+    manifest = _parse(path, archive.read(MANIFEST))
+    bits: dict[str, PackedBits] = {}
+    for mask in manifest.masks:
+        member = members.get(mask_member(mask.id))
+        if member is None:
+            continue
+        rows, row_bytes = mask.packed_shape
+        # Compared before anything is unpacked, so a crafted archive cannot exhaust memory.
+        if member.file_size != rows * row_bytes:
+            raise InputError(
+                f"{path}: mask {mask.id!r}: {member.file_size} bytes stored, its shape "
+                f"{mask.rows} x {mask.columns} needs {rows * row_bytes}"
+            )
+        data = archive.read(member)
+        bits[mask.id] = np.frombuffer(data, dtype=np.uint8).reshape(rows, row_bytes)
+    trace = Trace(manifest, bits)
+    trace.check_masks(str(path))
+    return trace
+
+
+def _parse(path: Path, data: bytes) -> Manifest:
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"{path}: {MANIFEST} is not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: {MANIFEST} must be an object (got {shown(content)})")
+    manifest = checked(Manifest, content, str(path))
+    assert isinstance(manifest, Manifest)
+    return manifest

@@ -1,0 +1,48 @@
+"""Frozen records at the edges, and one-line messages for what does not fit them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sparsesim.errors import InputError
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """`value` as a message shows it: its repr, cut to `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for a near miss, else an empty string."""
+    near = difflib.get_close_matches(word, list(allowed), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def one_line(where: str, error: ValidationError) -> InputError:
+    """Turn the first fault of a validation into an `InputError` that names `where` and the field."""
+    faults = error.errors(include_url=False)
+    first = faults[0]
+    field = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    message = first["msg"].removeprefix("Value error, ")
+    got = "" if first["type"] == "missing" else f" (got {shown(first['input'])})"
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return InputError(f"{where}: {field}: {message}{got}{more}")
+
+
+def checked(model: type[BaseModel], data: Any, where: str) -> Any:
+    """Validate `data` into `model`; on failure raise the one-line `InputError` for `where`."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise one_line(where, error) from None
