@@ -1,0 +1,180 @@
+"""The verb `extract`: from a network to a trace."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparsesim.errors import InputError
+from sparsesim.trace import Dense, Trace
+from sparsesim.validation import shown
+from workloads.forward_pass import add_forward
+from workloads.pruning.methods import LayerPlan, plan_layers
+from workloads.pruning.weight_masks import WeightMasks
+from workloads.recipe import METHODS, PHASES, Pruning, check_choice, parse_pruning
+from workloads.trace_builder import TraceBuilder
+from workloads.training_phases import STRIDED_BP_NOTE, add_backward
+
+if TYPE_CHECKING:
+    from workloads.forward_graph import ForwardGraph
+    from workloads.pytorch.source import Network
+
+MAX_SEED = 2**32 - 1
+DENSE_NOTE = "--prune none: dense, nothing is pruned"
+
+
+def _silent(_message: str) -> None:
+    return None
+
+
+def extract(
+    source: str,
+    *,
+    prune: str = "none",
+    method: str = "bdwp",
+    phase: str = "training",
+    batch: int = 32,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    allow_unknown: bool = False,
+    on_message: Callable[[str], None] = _silent,
+) -> Trace:
+    """Capture a network, prune it and derive the operators of one step.
+
+    Args:
+        source: a catalog name, or ``module:function`` returning (module, example inputs).
+        prune: ``none``, ``nm:N:M``, ``balanced:S`` or ``unstructured:P``.
+        method: which products of training are pruned; see `workloads.pruning.methods`.
+        phase: ``training`` (FF, loss, BP, WU, update) or ``inference`` (forward alone).
+        batch: samples in one step.
+        seed: of the initial weights, and of training where the entry trains.
+        checkpoint: a ``.pt`` state dict to take the weights from.
+        allow_unknown: count an unsupported operator as an element-wise step.
+        on_message: called with each line a user should see.
+
+    Raises:
+        InputError: anything wrong with the arguments, the model or the checkpoint, in one line.
+    """
+    pattern = parse_pruning(prune)
+    check_choice("--method", method, METHODS)
+    check_choice("--phase", phase, PHASES)
+    _check_whole("--batch", batch, 1, 2**31 - 1)
+    _check_whole("--seed", seed, 0, MAX_SEED)
+    if importlib.util.find_spec("torch") is None:
+        raise InputError("extract: needs PyTorch (pip install 'sparsesim[torch]')")
+
+    import torch
+
+    from workloads.pytorch.capture import capture
+    from workloads.pytorch.checkpoint import load_checkpoint, refuse_non_finite
+    from workloads.pytorch.lower import lower
+    from workloads.pytorch.source import check_source, load_network
+
+    check_source(source)
+    training = phase == "training"
+    dense = isinstance(pattern, Dense) or method == "dense"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = load_network(source, batch, on_message)
+        weights_from = "seeded (no checkpoint)"
+        if checkpoint is not None:
+            load_checkpoint(network.module, Path(checkpoint))
+            weights_from = f"checkpoint {Path(checkpoint).name}"
+        refuse_non_finite(network.module, source)
+        untrained = copy.deepcopy(network.module) if network.training else None
+        graph = lower(source, capture(network, training), allow_unknown)
+        plans = plan_layers(graph.weights, pattern, method, training)
+        learned: dict[str, Any] = {}
+        if untrained is not None and checkpoint is None:
+            recipe = None if dense else f"{method} {prune.removeprefix('nm:')}"
+            learned = _learn(network, untrained, graph, pattern, method, recipe, seed, on_message)
+            weights_from = learned.pop("weights")
+
+        masks = WeightMasks(plans)
+        builder = TraceBuilder(masks)
+        add_forward(graph, builder, training)
+        loss = add_backward(graph, builder) if training else None
+
+    left_dense = _left_dense(graph, plans)
+    if left_dense:
+        listed = ", ".join(f"{layer} ({reason})" for layer, reason in left_dense.items())
+        on_message(f"left dense: {listed}")
+    provenance: dict[str, Any] = {
+        "source": source,
+        "model": type(network.module).__name__,
+        "parameters": sum(value.numel() for value in network.module.parameters()),
+        "prune": prune,
+        "method": "dense" if dense else method,
+        "phase": phase,
+        "batch": network.batch,
+        "seed": seed,
+        "weights": weights_from,
+        "left_dense": left_dense,
+        "torch": str(torch.__version__),
+        **learned,
+    }
+    if loss is not None:
+        provenance["loss"] = loss
+    notes = _notes(pattern, method, training, builder)
+    for note in notes:
+        if note not in (STRIDED_BP_NOTE, DENSE_NOTE):  # neither is a surprise
+            on_message(note)
+    provenance["notes"] = notes
+    return builder.build(source, provenance)
+
+
+def _check_whole(option: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{option} {shown(value)}: must be a whole number from {low} to {high}")
+
+
+def _learn(
+    network: Network,
+    untrained: Any,
+    graph: ForwardGraph,
+    pattern: Pruning,
+    method: str,
+    recipe: str | None,
+    seed: int,
+    on_message: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train dense and, with a `recipe`, as it says; the network keeps the latter weights."""
+    assert network.training is not None
+    outcome = network.training(copy.deepcopy(untrained), {}, seed)
+    accuracy = {"dense": round(outcome.accuracy, 4)}
+    if recipe is not None:
+        plans = plan_layers(graph.weights, pattern, method, training=True)
+        outcome = network.training(untrained, plans, seed)
+        accuracy[recipe] = round(outcome.accuracy, 4)
+    network.module.load_state_dict(outcome.state)
+    scores = ", ".join(f"{name} {value:.2%}" for name, value in accuracy.items())
+    on_message(f"trained {network.source}: held-out accuracy {scores}")
+    weights = f"trained here ({recipe or 'dense'}, seed {seed})"
+    return {"weights": weights, "accuracy": accuracy, "training": outcome.settings}
+
+
+def _left_dense(graph: ForwardGraph, plans: dict[str, LayerPlan]) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    for weight in graph.weights:
+        reason = plans[weight.parameter].left_dense
+        if reason is not None:
+            reasons[weight.layer] = reason
+    return reasons
+
+
+def _notes(pattern: Pruning, method: str, training: bool, builder: TraceBuilder) -> list[str]:
+    notes = []
+    if isinstance(pattern, Dense) and method not in ("dense", "bdwp"):
+        notes.append(f"--prune none: dense, method {method} has nothing to prune")
+    elif isinstance(pattern, Dense):
+        notes.append(DENSE_NOTE)
+    elif method == "dense":
+        notes.append("--method dense: nothing is pruned")
+    elif not training and not builder.masks.bits:
+        notes.append(f"method {method} leaves the forward pass dense: nothing is pruned")
+    if training and builder.has_strided_convolution():
+        notes.append(STRIDED_BP_NOTE)
+    return notes

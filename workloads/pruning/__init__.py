@@ -1,0 +1,1 @@
+"""Which weights are kept: magnitude selection, and what each training method prunes."""

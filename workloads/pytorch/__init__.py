@@ -1,0 +1,1 @@
+"""Everything that touches PyTorch: sources, checkpoints, capture, lowering and training."""

@@ -1,0 +1,94 @@
+"""Capture of a module's forward pass with ``torch.export``."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export.graph_signature import InputKind
+
+from sparsesim.errors import InputError
+from workloads.pytorch.inline_regions import inline_regions
+from workloads.pytorch.source import Network
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The exported graph and what its placeholders stand for.
+
+    Attributes:
+        parameters, buffers: placeholder name -> dotted name in the module.
+        constants: placeholder name -> tensor that the model's code created.
+    """
+
+    module: nn.Module
+    graph: fx.Graph
+    parameters: dict[str, str]
+    buffers: dict[str, str]
+    constants: dict[str, Any]
+
+    def parameter(self, placeholder: str) -> Tensor:
+        """Present value of a parameter (training may have changed it since the capture)."""
+        return self.module.get_parameter(self.parameters[placeholder]).detach()
+
+    def buffer(self, placeholder: str) -> Tensor:
+        return self.module.get_buffer(self.buffers[placeholder])
+
+    def module_type(self, path: str) -> type | None:
+        """Class of the submodule at `path`, or None where there is none."""
+        try:
+            return type(self.module.get_submodule(path))
+        except AttributeError:
+            return None
+
+
+def capture(network: Network, training: bool) -> Captured:
+    """Export `network` in train or eval mode (dropout and batch norm differ), on fake tensors.
+
+    Raises:
+        InputError: the model cannot be exported; the first line of torch's reason is shown.
+    """
+    module = network.module.train(training)
+    name = type(module).__name__
+    try:
+        with warnings.catch_warnings(), _quiet_export():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(module, network.args, network.kwargs, strict=False)
+    except Exception as error:  # torch.export raises many types, all about the user's model
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{network.source}: torch.export cannot capture {name} "
+            f"({type(error).__name__}: {reason})"
+        ) from None
+    # A tied parameter has several names in the exporter's signature: the module's first one counts.
+    names = {id(value): path for path, value in module.named_parameters()}
+    parameters: dict[str, str] = {}
+    buffers: dict[str, str] = {}
+    constants: dict[str, Any] = {}
+    for spec in program.graph_signature.input_specs:
+        placeholder, target = spec.arg.name, spec.target
+        if spec.kind is InputKind.PARAMETER:
+            parameters[placeholder] = names[id(module.get_parameter(target))]
+        elif spec.kind is InputKind.BUFFER:
+            buffers[placeholder] = target
+        elif spec.kind is InputKind.CONSTANT_TENSOR:
+            constants[placeholder] = program.constants[target]
+    return Captured(module, inline_regions(program.graph_module), parameters, buffers, constants)
+
+
+@contextmanager
+def _quiet_export() -> Iterator[None]:
+    """Keep torch's own log lines about a failed export off the user's terminal."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

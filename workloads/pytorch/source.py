@@ -1,0 +1,176 @@
+"""A network by name: from the catalog, or a user's ``module:function``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sparsesim.errors import InputError
+from sparsesim.validation import did_you_mean, shown
+from workloads.catalog import CatalogEntry, Training, catalog_names, load_entry
+
+_LATER = (".pt2", ".safetensors", ".onnx", ".mtx")
+_FORMS = "a catalog name ({}) or module:function"
+
+
+@dataclass
+class Network:
+    """A model with example inputs, and how a catalog entry trains it (if it does)."""
+
+    source: str
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    training: Training | None = None
+
+    @property
+    def batch(self) -> int | None:
+        """Leading extent of the first tensor among the example inputs."""
+        for value in (*self.args, *self.kwargs.values()):
+            if isinstance(value, torch.Tensor) and value.ndim:
+                return int(value.shape[0])
+        return None
+
+
+def check_source(source: str) -> None:
+    """Refuse a source that is neither in the catalog nor of the form ``module:function``.
+
+    Raises:
+        InputError: lists what is accepted.
+    """
+    names = catalog_names()
+    accepted = _FORMS.format(", ".join(names))
+    if source in names:
+        return
+    if Path(source).suffix.lower() in _LATER:
+        raise InputError(
+            f"{source}: {Path(source).suffix} sources are not read by this version; "
+            f"accepted: {accepted}"
+        )
+    module, separator, function = source.partition(":")
+    if not separator:
+        raise InputError(
+            f"unknown source {shown(source)}{did_you_mean(source, names)}; accepted: {accepted}"
+        )
+    is_file = "/" in module or module.endswith(".py")
+    parts = [*module.split("."), function]
+    if is_file or not all(part.isidentifier() for part in parts):
+        hint = " (a module name, without .py and slashes)" if is_file else ""
+        raise InputError(f"source {shown(source)}: must be module:function{hint}")
+
+
+def load_network(source: str, batch: int, on_message: Callable[[str], None]) -> Network:
+    """Build the model and its example inputs; `check_source` has accepted `source`.
+
+    Raises:
+        InputError: the module or function does not exist, fails, or returns something else.
+    """
+    if source in catalog_names():
+        entry: CatalogEntry = load_entry(source)
+        module, args = entry.build(batch)
+        return Network(source, module, args, training=entry.training)
+    module_name, _, function_name = source.partition(":")
+    with _current_directory_importable():
+        function = _find_function(source, module_name, function_name)
+        takes_batch = _takes_batch(function)
+        try:
+            result = function(batch=batch) if takes_batch else function()
+        except InputError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{source}: {function_name}() failed with {_summary(error)}") from None
+    network = _network(source, result)
+    if not takes_batch and network.batch != batch:
+        on_message(
+            f"{source}: {function_name}() takes no batch keyword; its example inputs are used as "
+            f"they are (batch {network.batch})"
+        )
+    return network
+
+
+@contextmanager
+def _current_directory_importable() -> Iterator[None]:
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _find_function(source: str, module_name: str, function_name: str) -> Callable[..., Any]:
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            raise InputError(
+                f"{source}: no module named {error.name!r} (searched the current directory and "
+                "the installed packages)"
+            ) from None
+        raise InputError(f"{source}: importing {module_name} failed: {error}") from None
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"{source}: importing {module_name} failed with {_summary(error)}"
+        ) from None
+    function = getattr(module, function_name, None)
+    if function is None:
+        public = [name for name, value in vars(module).items() if callable(value)]
+        hint = did_you_mean(function_name, public)
+        raise InputError(f"{source}: module {module_name} has no {function_name!r}{hint}")
+    if not callable(function):
+        raise InputError(
+            f"{source}: {function_name} is a {type(function).__name__}, a function is needed"
+        )
+    return function
+
+
+def _takes_batch(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(
+        parameter.kind is parameter.VAR_KEYWORD
+        or (parameter.name == "batch" and parameter.kind is not parameter.POSITIONAL_ONLY)
+        for parameter in parameters
+    )
+
+
+def _network(source: str, result: object) -> Network:
+    if isinstance(result, nn.Module):
+        raise InputError(
+            f"{source}: returned a {type(result).__name__} without example inputs; return "
+            "(module, example_inputs)"
+        )
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], nn.Module):
+        raise InputError(
+            f"{source}: returned a {type(result).__name__}; must return a torch.nn.Module and its "
+            "example inputs: (module, example_inputs)"
+        )
+    module, inputs = result
+    if isinstance(inputs, torch.Tensor):
+        inputs = (inputs,)
+    args = tuple(inputs) if isinstance(inputs, tuple | list) else ()
+    kwargs = dict(inputs) if isinstance(inputs, Mapping) else {}
+    if not any(isinstance(value, torch.Tensor) for value in (*args, *kwargs.values())):
+        raise InputError(
+            f"{source}: example inputs are a {type(inputs).__name__} without a tensor; must be a "
+            "tensor, a tuple of arguments or a dict of keyword arguments"
+        )
+    return Network(source, module, args, kwargs)
+
+
+def _summary(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
