@@ -1,0 +1,1 @@
+"""Figures published in papers, as data with their sources."""
