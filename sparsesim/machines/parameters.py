@@ -16,6 +16,9 @@ from sparsesim.validation import Record, checked, did_you_mean, shown
 Status = Literal["published", "derived", "assumed", "set by user"]
 SpecT = TypeVar("SpecT", bound=Record)
 
+#: Several times faster than the pure Python one; a sweep reads a machine file once per point.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 class Value(Record):
     """One value of a machine file with its evidence."""
@@ -58,21 +61,31 @@ class Machine(Generic[SpecT]):
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def read_machine_file(path: Path) -> MachineFile:
-    """Parse and validate a machine YAML file.
+def read_yaml_mapping(path: Path, keys: str) -> dict[str, Any]:
+    """Parse a YAML file whose top level is a mapping; `keys` names them in the message.
 
     Raises:
-        InputError: unreadable, not YAML, or a field missing or unknown.
+        InputError: unreadable, not YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise InputError(f"{path}: not YAML ({problem})") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must be a mapping with family, name, parameters")
+        raise InputError(f"{path}: must be a mapping with {keys}")
+    return content
+
+
+def read_machine_file(path: Path) -> MachineFile:
+    """Parse and validate a machine YAML file.
+
+    Raises:
+        InputError: unreadable, not YAML, or a field missing or unknown.
+    """
+    content = read_yaml_mapping(path, "family, name, parameters")
     file = checked(MachineFile, content, str(path))
     assert isinstance(file, MachineFile)
     return file
@@ -127,9 +140,14 @@ def parse_override(text: str) -> tuple[str, Any]:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError:
         parsed = value
-    if isinstance(parsed, str):  # YAML 1.1 reads 1e9 (no dot, no sign) as a word
+    return key.strip(), number_if_numeric(parsed)
+
+
+def number_if_numeric(value: Any) -> Any:
+    """`value`, or the number it spells: YAML 1.1 reads 1e9 and 19.2e9 (no signs) as words."""
+    if isinstance(value, str):
         try:
-            parsed = float(parsed)
+            return float(value)
         except ValueError:
             pass
-    return key.strip(), parsed
+    return value
