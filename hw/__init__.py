@@ -1,0 +1,1 @@
+"""Hardware: units generated from the machines' parameter records, as Amaranth and as Verilog."""

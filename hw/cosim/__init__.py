@@ -1,0 +1,1 @@
+"""Simulators of a generated unit that take whole stimulus arrays and give whole response arrays."""

