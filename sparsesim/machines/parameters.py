@@ -112,6 +112,8 @@ def build_machine(
             provenance[key] = Provenance(entry.status, entry.source)
     for key, value in overrides.items():
         _known(key, spec_type, f"--set {key}")
+        if isinstance(value, bool) and spec_type.model_fields[key].annotation in (int, float):
+            raise InputError(f"--set {key}: must be a number (got {str(value).lower()})")
         values[key] = value
         provenance[key] = Provenance("set by user", "--set")
     spec = checked(spec_type, values, where)

@@ -20,7 +20,9 @@ def named_machines() -> dict[str, Path]:
     """Machine files that ship with the package, by machine name."""
     root = Path(__file__).parent
     return {
-        path.stem: path for family in sorted(FAMILIES) for path in sorted((root / family).glob("*.yaml"))
+        path.stem: path
+        for family in sorted(FAMILIES)
+        for path in sorted((root / family).glob("*.yaml"))
     }
 
 
@@ -43,6 +45,6 @@ def load_machine(name_or_file: str, overrides: dict[str, Any] | None = None) -> 
             f"{path}: family: unknown family {file.family!r} (allowed: {', '.join(FAMILIES)})"
         )
     family = importlib.import_module(FAMILIES[file.family])
-    base_path = Path(family.__file__).parent / f"{file.family}.yaml"
+    base_path = Path(__file__).parent / file.family / f"{file.family}.yaml"
     base = None if path == base_path else read_machine_file(base_path)
     return build_machine(file, base, family.SPEC, overrides or {}, str(path))

@@ -33,16 +33,8 @@ class PassShape(NamedTuple):
     load: int  # steps to load the stationary weights
     word_elements: int
     banks: int
-
-    @property
-    def tile_k(self) -> int:
-        """Reduction length that one weight-stationary pass covers."""
-        return self.rows * self.group
-
-    @property
-    def tile_m(self) -> int:
-        """Result rows that one output-stationary pass covers."""
-        return self.rows * self.interleave
+    tile_k: int  # reduction length that one weight-stationary pass covers
+    tile_m: int  # result rows that one output-stationary pass covers
 
 
 def pass_shape(spec: SatSpec, problem: Problem, dataflow: int) -> PassShape:
@@ -64,4 +56,6 @@ def pass_shape(spec: SatSpec, problem: Problem, dataflow: int) -> PassShape:
         load=spec.rows * problem.kept if dataflow == WS else 0,
         word_elements=max(1, spec.act_bank_bytes // 2),
         banks=spec.act_banks,
+        tile_k=spec.rows * problem.group,
+        tile_m=spec.rows * spec.interleave,
     )

@@ -25,6 +25,13 @@ class UspeSpec(Record):
     add_latency: int = Field(ge=1, le=4, description="clocks from addend to sum")
 
 
+class VectorFunction(Record):
+    """What an element-wise function costs on the vector unit."""
+
+    sweeps: int = Field(ge=1, le=8, description="times the first input is read")
+    operations: int = Field(ge=1, le=64, description="lane clocks per element, all sweeps")
+
+
 class SatSpec(Record):
     """All parameters of a SAT machine. Units: clocks, bytes, Hz, bytes per second."""
 
@@ -49,6 +56,11 @@ class SatSpec(Record):
     dram_latency: int = Field(ge=0, le=100_000, description="clocks from request to first data")
     vector_lanes: int = Field(ge=1, le=65536, description="elements per clock of the vector unit")
     vector_buffer_bytes: int = Field(ge=64, description="vector unit buffer, both halves")
+    vector_functions: dict[str, VectorFunction] = Field(
+        description="cost by function; `default` serves any other"
+    )
+
+    node_nm: Literal[45, 16, 7] = Field(description="technology node of the energy table, nm")
 
     @model_validator(mode="after")
     def _buildable(self) -> SatSpec:
@@ -56,6 +68,8 @@ class SatSpec(Record):
             value = getattr(self, name)
             if not _is_power_of_two(value):
                 raise ValueError(f"{name} must be a power of two (got {value})")
+        if "default" not in self.vector_functions:
+            raise ValueError("vector_functions needs an entry 'default'")
         if self.n_max > self.m_max:
             raise ValueError(f"n_max {self.n_max} must not exceed m_max {self.m_max}")
         return self

@@ -1,0 +1,215 @@
+"""Offline scheduling: dataflow and on-chip blocks of each GEMM, by predicted cycles.
+
+A GEMM is cut into blocks of `block_m` x `block_k` x `block_n` that fit half of each on-chip
+buffer. Blocks run with k innermost, so that results stay on chip until they are complete; the
+outer loop is over m or over n. The prediction takes the activation buffer at its average rate and
+the DRAM stream as perfectly overlapped; the simulation then says what really happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, gcd
+from typing import Literal
+
+from sparsesim.errors import InputError
+from sparsesim.machines.sat.fast import flush_clocks
+from sparsesim.machines.sat.im2col import ELEMENT_BYTES, Image, source_lines
+from sparsesim.machines.sat.passes import DATAFLOW_NAMES, OS, WS, PassShape, pass_shape
+from sparsesim.machines.sat.problem import Problem
+from sparsesim.machines.sat.spec import SatSpec
+
+PARTIAL_SUM_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How one GEMM runs; `predicted_cycles` is the offline estimate."""
+
+    dataflow: int
+    block_m: int
+    block_k: int
+    block_n: int
+    outer: Literal["m", "n"]
+    predicted_cycles: int
+
+    @property
+    def mapping(self) -> str:
+        """Short name for tables, such as ``ws 3136x1152x64 m-outer``."""
+        name = DATAFLOW_NAMES[self.dataflow]
+        return f"{name} {self.block_m}x{self.block_k}x{self.block_n} {self.outer}-outer"
+
+
+def choose_schedule(problem: Problem, spec: SatSpec, name: str) -> Schedule:
+    """The candidate with the fewest predicted cycles (fewest DRAM bytes among equals).
+
+    Raises:
+        InputError: no dataflow allowed by the machine can run `name` within its buffers.
+    """
+    best: tuple[tuple[float, float], Schedule] | None = None
+    for dataflow in _dataflows(problem, spec):
+        shape = pass_shape(spec, problem, dataflow)
+        for blocks in _fitting_blocks(problem, spec, shape):
+            for outer in ("m", "n"):
+                cycles, size = _predict(problem, spec, shape, blocks, outer)
+                if best is None or (cycles, size) < best[0]:
+                    schedule = Schedule(dataflow, *blocks, outer, ceil(cycles))  # type: ignore[arg-type]
+                    best = (cycles, size), schedule
+    if best is None:
+        raise InputError(
+            f"operator {name!r}: no pass of dataflow {spec.dataflow!r} fits: needs N <= n_max = "
+            f"{spec.n_max} for ws, and one array tile in half of act_buffer_bytes = "
+            f"{spec.act_buffer_bytes}, weight_buffer_bytes = {spec.weight_buffer_bytes} and "
+            f"out_buffer_bytes = {spec.out_buffer_bytes}"
+        )
+    return best[1]
+
+
+def _dataflows(problem: Problem, spec: SatSpec) -> list[int]:
+    allowed = {"auto": [WS, OS], "ws": [WS], "os": [OS]}[spec.dataflow]
+    return [flow for flow in allowed if flow == OS or problem.kept <= spec.n_max]
+
+
+def a_block_bytes(problem: Problem, m: tuple[int, int], k: tuple[int, int]) -> int:
+    """DRAM bytes of the streamed operand for result rows m and reduction k, half-open.
+
+    Whole image lines if that is less than the im2col expansion (a line is fetched once and
+    serves all its taps), else the expansion.
+    """
+    rows, columns = (k, m) if problem.transposed else (m, k)
+    image = problem.image
+    expanded = (rows[1] - rows[0]) * (columns[1] - columns[0])
+    lines = source_lines(image, *rows) * image.width * image.channels
+    return ELEMENT_BYTES * min(expanded, lines)
+
+
+def b_block_bytes(problem: Problem, k_length: int, n_length: int) -> tuple[int, int]:
+    """DRAM bytes of the indexed operand: (values, position indices), compressed if N:M."""
+    kept = ceil(k_length / problem.group) * problem.kept * n_length
+    return ELEMENT_BYTES * kept, ceil(kept * problem.index_bits / 8)
+
+
+def _granules(problem: Problem, shape: PassShape) -> tuple[int, int, int]:
+    """Smallest block extents that fill whole passes."""
+    if shape.dataflow == WS:
+        return shape.interleave, shape.tile_k, shape.cols
+    return shape.tile_m, problem.group, shape.cols
+
+
+def _halvings(extent: int, granule: int) -> Iterator[int]:
+    """`extent`, then halves of it rounded up to whole granules, down to one granule."""
+    size = ceil(extent / granule)
+    yield extent
+    while size > 1:
+        size = ceil(size / 2)
+        yield size * granule
+
+
+def _fitting_blocks(
+    problem: Problem, spec: SatSpec, shape: PassShape
+) -> Iterator[tuple[int, int, int]]:
+    granule_m, granule_k, granule_n = _granules(problem, shape)
+    for block_k in _halvings(problem.k, granule_k):
+        fits = 0
+        for block_n in _halvings(problem.n, granule_n):
+            if sum(b_block_bytes(problem, block_k, block_n)) > spec.weight_buffer_bytes // 2:
+                continue
+            for block_m in _halvings(problem.m, granule_m):
+                # Whole passes are computed, so their padded columns need room as well.
+                out = block_m * ceil(block_n / granule_n) * granule_n * PARTIAL_SUM_BYTES
+                act = a_block_bytes(problem, (0, block_m), (0, block_k))
+                if out <= spec.out_buffer_bytes // 2 and act <= spec.act_buffer_bytes // 2:
+                    even = ceil(problem.m / ceil(problem.m / block_m))
+                    yield min(block_m, ceil(even / granule_m) * granule_m), block_k, block_n
+                    break
+            fits += 1
+            if fits == 4:  # smaller column blocks only fetch more
+                break
+
+
+def pass_clocks(shape: PassShape, image: Image, m_length: int, k_length: int) -> int:
+    """Clocks of one pass, with the activation buffer at its average rate.
+
+    Exact where no unit exceeds what its time allows; which units do, image borders and line ends,
+    is left to the simulation.
+    """
+    if shape.dataflow == WS:
+        flush = flush_clocks(shape, 0)
+        row = ceil(k_length / shape.word_elements / shape.banks)
+        if shape.transposed:
+            row = ceil(_fullest_bank(shape, image, k_length) / shape.word_elements)
+        if shape.kept == 1:
+            return shape.load + m_length * max(1, row) + flush
+        blocks = ceil(m_length / shape.interleave)
+        used = m_length - (blocks - 1) * shape.interleave
+        lasts = max(shape.kept * shape.round_clocks, row * shape.interleave)
+        return shape.load + blocks * lasts - (shape.round_clocks - used) + flush
+    used = ceil(m_length / shape.rows)
+    rounds = ceil(k_length / shape.group) * shape.kept
+    if shape.transposed:
+        group = shape.group
+        needs = group * ceil(m_length / shape.word_elements / shape.banks)
+    else:
+        group = max(shape.group, shape.word_elements)
+        words = ceil(group / shape.word_elements)
+        needs = used * words * _fullest_bank(shape, image, shape.rows)
+    lasts = group // shape.group * shape.kept * shape.round_clocks
+    stream = ceil(rounds * shape.round_clocks * max(1.0, needs / lasts))
+    return stream - (shape.round_clocks - used) + flush_clocks(shape, used)
+
+
+def _fullest_bank(shape: PassShape, image: Image, pixels: int) -> int:
+    """Words that neighbouring pixels put in one bank: a stride leaves some banks out."""
+    return ceil(pixels * gcd(image.stride_w, shape.banks) / shape.banks)
+
+
+def _parts(extent: int, block: int) -> list[tuple[int, int]]:
+    """(length, count) of full blocks and of the last one."""
+    full, rest = divmod(extent, block)
+    return [part for part in ((block, full), (rest, 1)) if part[0] and part[1]]
+
+
+def _predict(
+    problem: Problem,
+    spec: SatSpec,
+    shape: PassShape,
+    blocks: tuple[int, int, int],
+    outer: str,
+) -> tuple[float, float]:
+    block_m, block_k, block_n = blocks
+    column_tiles = sum(
+        ceil(length / shape.cols) * count for length, count in _parts(problem.n, block_n)
+    )
+    compute = 0
+    for m_length, m_count in _parts(problem.m, block_m):
+        for k_length, k_count in _parts(problem.k, block_k):
+            compute += m_count * k_count * _block_clocks(
+                shape, problem.image, m_length, k_length
+            )
+    compute *= column_tiles * problem.groups
+
+    count_m, count_k, count_n = (
+        ceil(problem.m / block_m),
+        ceil(problem.k / block_k),
+        ceil(problem.n / block_n),
+    )
+    a_once = count_m * count_k * a_block_bytes(problem, (0, block_m), (0, block_k))
+    b_once = sum(b_block_bytes(problem, problem.k, problem.n))
+    a_times = 1 if (outer == "m" and count_k == 1) or count_m * count_k == 1 else count_n
+    b_times = 1 if (outer == "n" and count_k == 1) or count_n * count_k == 1 else count_m
+    out = problem.m * problem.n * ELEMENT_BYTES
+    size = problem.groups * (a_once * a_times + b_once * b_times + out)
+    per_clock = spec.dram_bytes_per_clock
+    first = (a_block_bytes(problem, (0, block_m), (0, block_k)) + b_once / max(1, count_n)) / per_clock
+    last = block_m * block_n * ELEMENT_BYTES / per_clock
+    return max(compute, size / per_clock) + first + last + 2 * spec.dram_latency, size
+
+
+def _block_clocks(shape: PassShape, image: Image, m_length: int, k_length: int) -> int:
+    """Clocks of all passes of a block for one tile of columns."""
+    if shape.dataflow == WS:
+        parts = _parts(k_length, shape.tile_k)
+        return sum(count * pass_clocks(shape, image, m_length, length) for length, count in parts)
+    parts = _parts(m_length, shape.tile_m)
+    return sum(count * pass_clocks(shape, image, length, k_length) for length, count in parts)

@@ -1,0 +1,1 @@
+"""Machine-independent cycle models of memories (Numba)."""

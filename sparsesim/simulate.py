@@ -1,0 +1,147 @@
+"""Simulate a trace on a machine: operators alone on the cycle cores, then together in time."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sparsesim
+from sparsesim.errors import InputError
+from sparsesim.machines.operator_time import OperatorTime
+from sparsesim.machines.parameters import Machine
+from sparsesim.machines.registry import FAMILIES, load_machine
+from sparsesim.results.record import (
+    STALL_CAUSES,
+    EngineResult,
+    Fidelity,
+    OperatorResult,
+    RunResult,
+)
+from sparsesim.timeline import Job, JobTime, run_jobs
+from sparsesim.trace import Operator, Trace, load
+
+FIDELITIES = ("fast", "stepped")
+
+
+def run(
+    trace: Trace | Path | str,
+    machine: Machine[Any] | Path | str,
+    *,
+    overrides: dict[str, Any] | None = None,
+    fidelity: Fidelity = "fast",
+    check: bool = False,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> RunResult:
+    """Simulate `trace` on `machine`.
+
+    Args:
+        trace: a trace, or the file of one.
+        machine: a machine, the name of one, or its YAML file.
+        overrides: machine parameters to change; only with a name or file.
+        fidelity: ``stepped`` advances clock by clock, ``fast`` gives the same result sooner.
+        check: also compute values and compare them with NumPy.
+        seed: of the values used by `check`.
+        progress: called with (operators done, operators) as the simulation goes on.
+
+    Raises:
+        InputError: something about trace, machine or their combination is wrong.
+        CheckError: `check` found a difference, or the accounting does not add up.
+    """
+    if fidelity not in FIDELITIES:
+        raise InputError(f"fidelity: {fidelity!r}, allowed: {', '.join(FIDELITIES)}")
+    if not isinstance(trace, Trace):
+        trace = load(trace)
+    if not isinstance(machine, Machine):
+        machine = load_machine(str(machine), overrides)
+    elif overrides:
+        raise InputError("overrides need a machine name or file, not a loaded machine")
+    model = importlib.import_module(f"{FAMILIES[machine.family]}.model")
+    times = model.simulate_operators(trace, machine.spec, fidelity, progress)
+    checked = None
+    if check:
+        checker = importlib.import_module(f"{FAMILIES[machine.family]}.check")
+        checked = checker.check_operators(trace, machine.spec, seed, progress)
+    result = _result(trace, machine, model, times, fidelity, seed, checked)
+    result.check_accounting()
+    return result
+
+
+def _result(
+    trace: Trace,
+    machine: Machine[Any],
+    model: Any,
+    times: Sequence[OperatorTime],
+    fidelity: Fidelity,
+    seed: int,
+    checked: dict[str, Any] | None,
+) -> RunResult:
+    placed = run_jobs(
+        [
+            Job(operator.name, time.engine, operator.deps, time.cycles, time.dram_cycles)
+            for operator, time in zip(trace.operators, times, strict=True)
+        ]
+    )
+    operators = [
+        _operator_result(operator, time, placed[operator.name])
+        for operator, time in zip(trace.operators, times, strict=True)
+    ]
+    total = max(op.end_cycle for op in operators)
+    return RunResult(
+        machine={
+            "name": machine.name,
+            "family": machine.family,
+            "sha256": machine.sha256(),
+            "simulator_version": sparsesim.__version__,
+            "parameters": machine.spec.model_dump(mode="json"),
+            "statuses": {key: entry.status for key, entry in machine.provenance.items()},
+            **model.describe(machine.spec),
+        },
+        trace={
+            "name": trace.name,
+            "sha256": trace.sha256(),
+            "provenance": trace.manifest.provenance,
+        },
+        fidelity=fidelity,
+        seed=seed,
+        clock_hz=machine.spec.clock_hz,
+        total_cycles=total,
+        operators=sorted(operators, key=lambda op: (op.start_cycle, op.end_cycle)),
+        engines={
+            engine: _engine_result([op for op in operators if op.engine == engine], total)
+            for engine in model.ENGINES
+        },
+        check=checked,
+    )
+
+
+def _operator_result(operator: Operator, time: OperatorTime, placed: JobTime) -> OperatorResult:
+    stalls = dict(time.stall_cycles)
+    # What sharing the DRAM with another engine cost.
+    stalls["memory"] += placed.end - placed.start - time.cycles
+    return OperatorResult(
+        operator=operator.name,
+        layer=operator.layer,
+        phase=operator.phase,
+        kind=operator.kind,
+        engine=time.engine,
+        mapping=time.mapping,
+        pattern=time.pattern,
+        start_cycle=placed.start,
+        end_cycle=placed.end,
+        busy_cycles=time.busy_cycles,
+        stall_cycles=stalls,
+        predicted_cycles=time.predicted_cycles,
+        macs_dense=time.macs_dense,
+        macs_effective=time.macs_effective,
+        bytes=time.bytes,
+        energy_pj=time.energy_pj,
+    )
+
+
+def _engine_result(operators: Sequence[OperatorResult], total: int) -> EngineResult:
+    stalls = {cause: sum(op.stall_cycles[cause] for op in operators) for cause in STALL_CAUSES}
+    stalls["idle"] += total - sum(op.cycles for op in operators)
+    return EngineResult(sum(op.busy_cycles for op in operators), stalls)
