@@ -46,6 +46,9 @@ class SatSpec(Record):
     dataflow: Literal["auto", "ws", "os"] = Field(
         description="auto = the smaller predicted cycles per operator"
     )
+    schedule_slack: float = Field(
+        ge=0, le=1, description="predicted time given up to move fewer DRAM bytes, share"
+    )
     act_banks: int = Field(ge=1, le=4096, description="activation buffer banks")
     act_bank_bytes: int = Field(ge=2, le=256, description="bytes per activation bank and clock")
     act_buffer_bytes: int = Field(ge=1024, description="activation buffer, both halves")

@@ -20,6 +20,7 @@ DEFAULTS = {
     "vector_lanes": 4,
     "vector_buffer_bytes": 256,
     "node_nm": 16,
+    "schedule_slack": 0.01,
     "vector_functions": {"default": {"sweeps": 1, "operations": 2}},
 }
 
