@@ -20,7 +20,7 @@ _VERBS = {
     "report": "reports.report",
 }
 
-__all__ = ["__version__", *_VERBS]  # noqa: PLE0604
+__all__ = ["__version__", *_VERBS]
 
 
 def __getattr__(name: str) -> Any:

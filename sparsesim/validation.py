@@ -12,9 +12,9 @@ from sparsesim.errors import InputError
 
 
 class Record(BaseModel):
-    """A frozen record that refuses unknown fields."""
+    """A frozen record that refuses unknown fields and numbers that are not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -30,14 +30,15 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 
 
 def one_line(where: str, error: ValidationError) -> InputError:
-    """Turn the first fault of a validation into an `InputError` that names `where` and the field."""
+    """Turn the first fault of a validation into an `InputError` naming `where` and the field."""
     faults = error.errors(include_url=False)
     first = faults[0]
     field = ".".join(str(part) for part in first["loc"]) or "(top level)"
     message = first["msg"].removeprefix("Value error, ")
     got = "" if first["type"] == "missing" else f" (got {shown(first['input'])})"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return InputError(f"{where}: {field}: {message}{got}{more}")
+    text = f"{where}: {field}: {message}{got}{more}"
+    return InputError(" ".join(text.splitlines()))  # a field's name may hold line breaks
 
 
 def checked(model: type[BaseModel], data: Any, where: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +19,17 @@ from sparsesim.validation import checked, shown
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 256 * 2**20
+#: What zipfile raises on an archive with wrong bytes in it (compression methods, flags, names).
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+)
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same trace
 
 
@@ -56,12 +69,14 @@ def load(path: Path | str) -> Trace:
             if path.suffix == ".json":
                 return _from_manifest(path)
             path.open("rb").close()
-            raise InputError(f"{path}: not a trace (no zip directory: truncated, or another format)")
+            raise InputError(
+                f"{path}: not a trace (no zip directory: truncated, or another format)"
+            )
         with zipfile.ZipFile(path) as archive:
             return _from_archive(path, archive)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path}: damaged trace ({error})") from None
 
 
@@ -100,9 +115,13 @@ def _from_archive(path: Path, archive: zipfile.ZipFile) -> Trace:
     return trace
 
 
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is not a JSON number")
+
+
 def _parse(path: Path, data: bytes) -> Manifest:
     try:
-        content = json.loads(data)
+        content = json.loads(data, parse_constant=_refuse_constant)
     except ValueError as error:
         raise InputError(f"{path}: {MANIFEST} is not JSON ({error})") from None
     if not isinstance(content, dict):

@@ -6,19 +6,29 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sparsesim.trace.patterns import NM, Balanced, Pattern, Unstructured
+from sparsesim.trace.patterns import NM, Balanced, Dense, Pattern, Unstructured
 from sparsesim.validation import Record
 
 PackedBits = npt.NDArray[np.uint8]
+
+#: A larger mask is refused when a trace is read: its file could be small and fill the memory.
+MAX_MASK_BYTES = 2**32
+_DRAWN_AT_ONCE = 2**20
 
 
 class Generator(Record):
     """A mask that is not stored: drawn again from its pattern and `seed` when asked for."""
 
-    pattern: Pattern
+    pattern: Annotated[Dense | NM | Balanced | Unstructured, Field(discriminator="kind")]
     seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _along_the_columns(self) -> Generator:
+        if isinstance(self.pattern, NM | Balanced) and self.pattern.axis != "k":
+            raise ValueError(f"a mask is generated along axis 'k' (got {self.pattern.axis!r})")
+        return self
 
 
 class Mask(Record):
@@ -34,6 +44,23 @@ class Mask(Record):
     columns: Annotated[int, Field(ge=1)]
     packing: Literal["bits-le"] = "bits-le"
     generator: Generator | None = None
+
+    @model_validator(mode="after")
+    def _can_be_held(self) -> Mask:
+        rows, row_bytes = self.packed_shape
+        if rows * row_bytes > MAX_MASK_BYTES:
+            raise ValueError(
+                f"mask {self.id!r} of {self.rows} x {self.columns} takes more than "
+                f"{MAX_MASK_BYTES} bytes"
+            )
+        if self.generator is not None:
+            group = group_length(self.generator.pattern)
+            if self.columns % group:
+                raise ValueError(
+                    f"mask {self.id!r}: groups of M={group} do not divide its {self.columns} "
+                    "columns"
+                )
+        return self
 
     @property
     def packed_shape(self) -> tuple[int, int]:
@@ -56,46 +83,65 @@ def kept(bits: PackedBits) -> int:
     return int(np.bitwise_count(bits).sum(dtype=np.int64))
 
 
-def group_counts(bits: PackedBits, columns: int, group: int) -> npt.NDArray[np.uint8]:
+def group_length(pattern: Pattern) -> int:
+    """Elements in a group of an N:M or balanced pattern; 1 for the others."""
+    if isinstance(pattern, NM):
+        return pattern.m
+    return pattern.group if isinstance(pattern, Balanced) else 1
+
+
+def group_counts(bits: PackedBits, columns: int, group: int) -> npt.NDArray[np.uint32]:
     """Ones in every `group` consecutive columns: shape (rows, columns // group).
 
     Works on packed bytes where `group` is a multiple of 8; `columns` is a multiple of `group`.
     """
     if group % 8 == 0:
         ones = np.bitwise_count(bits).reshape(bits.shape[0], -1, group // 8)
-        return ones.sum(axis=2, dtype=np.uint8 if group < 256 else np.uint16)
-    return unpack(bits, columns).reshape(bits.shape[0], -1, group).sum(axis=2, dtype=np.uint8)
+    else:
+        ones = unpack(bits, columns).reshape(bits.shape[0], -1, group)
+    return ones.sum(axis=2, dtype=np.uint32)
 
 
 def first_violation(
     bits: PackedBits, columns: int, pattern: Pattern
 ) -> tuple[int, int, int] | None:
-    """First (row, group, ones) at which a mask breaks a k-axis N:M or balanced pattern."""
-    if isinstance(pattern, NM):
-        group, allowed, exact = pattern.m, pattern.n, False
-    elif isinstance(pattern, Balanced):
-        group, allowed, exact = pattern.group, pattern.kept, True
-    else:
+    """First (row, group, ones) at which a mask breaks an N:M or balanced pattern.
+
+    Groups run along the columns for axis k, and down the rows for m and n (the row is then the
+    mask's column).
+    """
+    if not isinstance(pattern, NM | Balanced):
         return None
-    counts = group_counts(bits, columns, group)
-    wrong = counts != allowed if exact else counts > allowed
+    if pattern.axis != "k":
+        bits, columns = pack(unpack(bits, columns).T), bits.shape[0]
+    counts = group_counts(bits, columns, group_length(pattern))
+    wrong = counts > pattern.n if isinstance(pattern, NM) else counts != pattern.kept
     if not wrong.any():
         return None
-    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
-    return int(row), int(column), int(counts[row, column])
+    row, group = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return int(row), int(group), int(counts[row, group])
 
 
 def generate(mask: Mask) -> PackedBits:
     """Draw the mask that `mask.generator` describes; the same bits for the same seed."""
     assert mask.generator is not None
     rng = np.random.default_rng(mask.generator.seed)
-    pattern = mask.generator.pattern
-    shape = (mask.rows, mask.columns)
+    bits = np.empty(mask.packed_shape, dtype=np.uint8)
+    step = max(1, _DRAWN_AT_ONCE // mask.columns)  # the draws take 8 bytes per element
+    for start in range(0, mask.rows, step):
+        rows = min(step, mask.rows - start)
+        bits[start : start + rows] = pack(_draw(rng, rows, mask.columns, mask.generator.pattern))
+    return bits
+
+
+def _draw(
+    rng: np.random.Generator, rows: int, columns: int, pattern: Pattern
+) -> npt.NDArray[np.bool_]:
     if isinstance(pattern, NM | Balanced):
-        group = pattern.m if isinstance(pattern, NM) else pattern.group
+        group = group_length(pattern)
         keep = pattern.n if isinstance(pattern, NM) else pattern.kept
-        order = rng.random((mask.rows, mask.columns // group, group)).argsort(axis=2)
-        return pack((order < keep).reshape(shape))
+        order = rng.random((rows, columns // group, group)).argsort(axis=2)
+        return (order < keep).reshape(rows, columns)
     if isinstance(pattern, Unstructured):
-        return pack(rng.random(shape) < pattern.density)
-    return pack(np.ones(shape, dtype=np.bool_))
+        return rng.random((rows, columns)) < pattern.density
+    return np.ones((rows, columns), dtype=np.bool_)

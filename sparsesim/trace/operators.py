@@ -24,12 +24,15 @@ DTYPE_BYTES: dict[str, int] = {
 
 Role = Literal["weight", "activation", "gradient", "state"]
 
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+
 
 class Tensor(Record):
     """A named array: `shape` in elements, `dtype`, and the part it plays."""
 
     name: str = Field(min_length=1)
-    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    shape: tuple[Positive, ...]
     dtype: DType
     role: Role
 
@@ -67,10 +70,10 @@ class Convolution(Record):
     channels: int = Field(ge=1)
     out_height: int = Field(ge=1)
     out_width: int = Field(ge=1)
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
+    kernel: tuple[Positive, Positive]
+    stride: tuple[Positive, Positive] = (1, 1)
+    padding: tuple[NotNegative, NotNegative] = (0, 0)
+    dilation: tuple[Positive, Positive] = (1, 1)
 
     @property
     def pixels(self) -> int:

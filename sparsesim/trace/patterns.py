@@ -64,7 +64,9 @@ class Balanced(Record):
     @model_validator(mode="after")
     def _kept_within_group(self) -> Balanced:
         if self.kept > self.group:
-            raise ValueError(f"balanced pattern keeps {self.kept} of {self.group}; needs kept <= group")
+            raise ValueError(
+                f"balanced pattern keeps {self.kept} of {self.group}; needs kept <= group"
+            )
         return self
 
     @property
@@ -113,6 +115,4 @@ class CSR(Record):
         return f"csr nnz={self.nnz}"
 
 
-Pattern = Annotated[
-    Dense | NM | Balanced | Unstructured | Block | CSR, Field(discriminator="kind")
-]
+Pattern = Annotated[Dense | NM | Balanced | Unstructured | Block | CSR, Field(discriminator="kind")]

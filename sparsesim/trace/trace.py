@@ -14,8 +14,8 @@ from sparsesim.errors import InputError
 from sparsesim.trace import masks as mask_bits
 from sparsesim.trace.masks import Mask, PackedBits
 from sparsesim.trace.operators import Gemm, Operator, SpGemm, Tensor
-from sparsesim.trace.patterns import NM, Balanced
-from sparsesim.validation import Record, shown
+from sparsesim.trace.patterns import NM, Balanced, Pattern
+from sparsesim.validation import Record
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -134,11 +134,11 @@ class Trace:
                 return mask_bits.generate(mask)
         raise KeyError(mask_id)
 
-    def graph(self) -> nx.DiGraph:
+    def graph(self) -> nx.DiGraph[str]:
         """Dependencies as a networkx graph: nodes are operator names with an `operator` value."""
         import networkx as nx
 
-        graph = nx.DiGraph(name=self.name)
+        graph: nx.DiGraph[str] = nx.DiGraph(name=self.name)
         for operator in self.operators:
             graph.add_node(operator.name, operator=operator)
             graph.add_edges_from((dep, operator.name) for dep in operator.deps)
@@ -165,8 +165,10 @@ class Trace:
         """
         by_id = {mask.id: mask for mask in self.manifest.masks}
         for mask in self.manifest.masks:
-            if mask.generator is None and mask.id not in self.bits:
-                raise InputError(f"{where}: mask {mask.id!r} has neither stored bits nor generator")
+            stored, generated = mask.id in self.bits, mask.generator is not None
+            if stored == generated:
+                found = "both stored bits and a" if stored else "neither stored bits nor"
+                raise InputError(f"{where}: mask {mask.id!r} has {found} generator")
         for mask_id, bits in self.bits.items():
             mask = by_id[mask_id]
             if bits.shape != mask.packed_shape:
@@ -177,24 +179,29 @@ class Trace:
             tail = mask.columns % 8
             if tail and (bits[:, -1] >> tail).any():
                 raise InputError(f"{where}: mask {mask_id!r}: padding bits are not zero")
-        checked: set[tuple[str, str]] = set()
+        checked: set[tuple[str, Pattern]] = set()
         for operator in self.operators:
             if not isinstance(operator, Gemm):
                 continue
             for operand in (operator.a, operator.b):
-                if operand.mask is None or operand.mask not in self.bits:
-                    continue
-                pattern = operand.pattern
-                key = (operand.mask, str(pattern))
-                if key in checked or getattr(pattern, "axis", None) != "k":
-                    continue
-                checked.add(key)
-                found = mask_bits.first_violation(self.bits[operand.mask], operator.k, pattern)
-                if found is not None:
-                    assert isinstance(pattern, NM | Balanced)
-                    row, group, ones = found
-                    raise InputError(
-                        f"{where}: mask {operand.mask!r}: row {row}, group {group} keeps {ones} "
-                        f"elements, the pattern {shown(str(pattern))} of {operator.name!r} "
-                        "does not allow it"
-                    )
+                key = (operand.mask or "", operand.pattern)
+                if operand.mask is not None and key not in checked:
+                    checked.add(key)
+                    self._check_pattern(by_id[operand.mask], operand.pattern, operator.name, where)
+
+    def _check_pattern(self, mask: Mask, pattern: Pattern, operator: str, where: str) -> None:
+        claim = f"the pattern {str(pattern)!r} of {operator!r}"
+        if mask.generator is not None:
+            if isinstance(pattern, NM | Balanced) and mask.generator.pattern != pattern:
+                raise InputError(
+                    f"{where}: mask {mask.id!r} is generated as "
+                    f"{str(mask.generator.pattern)!r}, {claim} differs"
+                )
+            return
+        found = mask_bits.first_violation(self.bits[mask.id], mask.columns, pattern)
+        if found is not None:
+            row, group, ones = found
+            raise InputError(
+                f"{where}: mask {mask.id!r}: row {row}, group {group} keeps {ones} elements, "
+                f"{claim} does not allow it"
+            )

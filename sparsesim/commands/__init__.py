@@ -1,0 +1,1 @@
+"""The verbs of the command line. Each imports what it needs only when it runs."""

@@ -1,0 +1,25 @@
+"""The verb `emit`: a machine's unit as Verilog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparsesim.commands import options
+from sparsesim.commands.terminal import say
+
+
+@click.command()
+@click.argument("machine", metavar="NAME|FILE.yaml")
+@click.option("--unit", default="uspe", show_default=True, help="Unit of the machine's family.")
+@options.overrides
+@options.out_folder
+@options.force
+def emit(machine: str, unit: str, overrides: dict[str, Any], out: Path, force: bool) -> None:
+    """Write a unit of a machine as Verilog-2005 with a manifest."""
+    from hw.emit import emit as write
+
+    for path in write(machine, out, unit=unit, overrides=overrides, force=force):
+        say(str(path))

@@ -1,0 +1,78 @@
+"""The verb `extract`: from a network to a trace file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sparsesim.commands import options
+from sparsesim.commands.terminal import say, spinner
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Trace file to write.",
+)
+@click.option(
+    "--prune",
+    default="none",
+    show_default=True,
+    metavar="RECIPE",
+    help="none, nm:N:M, balanced:S (keeps 1/S) or unstructured:P (removes P).",
+)
+@click.option(
+    "--method",
+    default="bdwp",
+    show_default=True,
+    help="Products that training prunes: dense, srste, sdgp, sdwp or bdwp.",
+)
+@click.option("--phase", default="training", show_default=True, help="training or inference.")
+@click.option("--batch", type=int, default=32, show_default=True, help="Samples in one step.")
+@options.seed
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights: a .pt state dict.")
+@click.option("--allow-unknown", is_flag=True, help="Count unsupported operators as element-wise.")
+@options.force
+def extract(
+    source: str,
+    out: Path,
+    prune: str,
+    method: str,
+    phase: str,
+    batch: int,
+    seed: int,
+    checkpoint: Path | None,
+    allow_unknown: bool,
+    force: bool,
+) -> None:
+    """Capture a network, prune it and write a trace of one step.
+
+    SOURCE is a name from the catalog (digits_cnn, resnet18) or MODULE:FUNCTION, a function of a
+    module in the current directory that returns a PyTorch module and its example inputs.
+    """
+    from sparsesim.atomic_output import refuse_existing_file
+
+    refuse_existing_file(out, force)
+    from sparsesim.trace import save
+    from workloads.extract import extract as capture
+
+    with spinner(f"extracting {source}") as on_message:
+        trace = capture(
+            source,
+            prune=prune,
+            method=method,
+            phase=phase,
+            batch=batch,
+            seed=seed,
+            checkpoint=checkpoint,
+            allow_unknown=allow_unknown,
+            on_message=on_message,
+        )
+        save(trace, out)
+    say(f"{out}: {len(trace.operators)} operators of {source}")
