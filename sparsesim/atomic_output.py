@@ -23,8 +23,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         InputError: the parent folder does not exist or cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, a file name is needed")
+    refuse_existing_file(path, force=True)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
@@ -67,8 +66,21 @@ def atomic_folder(path: Path, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def refuse_existing_file(path: Path, force: bool) -> None:
+    """Raise `InputError` where `path` cannot become a file: it exists, or its folder does not."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: no such folder {str(path.parent)!r}")
+    if path.is_file() and not force:
+        raise InputError(f"{path}: output file exists (choose another, or give --force)")
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or pipe"
+        raise InputError(f"{path}: is {what}, a file name is needed")
+
+
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise `InputError` where writing the folder `path` would overwrite something."""
+    if path.is_symlink():
+        raise InputError(f"{path}: is a symbolic link, name the folder itself")
     if not path.exists():
         return
     if not path.is_dir():

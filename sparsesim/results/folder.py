@@ -25,11 +25,16 @@ CHECK = "check.json"
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A result folder read back."""
+    """A result folder read back.
+
+    Attributes:
+        check: content of `check.json`, or None if the run was not checked.
+    """
 
     path: Path
     summary: dict[str, Any]
     operators: pd.DataFrame
+    check: dict[str, Any] | None = None
 
 
 def write_folder(result: RunResult, path: Path, force: bool = False) -> None:
@@ -68,6 +73,7 @@ def read_folder(path: Path) -> StoredResult:
     try:
         summary = json.loads((path / SUMMARY).read_text())
         operators = pd.read_csv(path / OPERATORS, keep_default_na=False)
+        check = json.loads((path / CHECK).read_text()) if (path / CHECK).is_file() else None
         version = summary["schema_version"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(f"{path}: damaged result folder ({error})") from None
@@ -75,4 +81,6 @@ def read_folder(path: Path) -> StoredResult:
         raise InputError(
             f"{path}/{SUMMARY}: schema_version: must be {SCHEMA_VERSION} (got {version!r})"
         )
-    return StoredResult(path, summary, operators)
+    if check is not None and not isinstance(check, dict):
+        raise InputError(f"{path}/{CHECK}: must be an object (got {type(check).__name__})")
+    return StoredResult(path, summary, operators, check)

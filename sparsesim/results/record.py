@@ -142,22 +142,42 @@ class RunResult:
         }
 
     def check_accounting(self) -> None:
-        """Enforce busy + stalls = cycles for every operator and engine.
+        """Enforce that the parts add up to the whole.
+
+        Busy + stalls = cycles for every operator and engine, with each cause named and no count
+        negative; an operator lies within the run; an engine is busy as long as its operators are.
 
         Raises:
             CheckError: names the first operator or engine whose parts do not add up.
         """
+        busy = dict.fromkeys(self.engines, 0)
         for op in self.operators:
-            parts = op.busy_cycles + sum(op.stall_cycles.values())
-            negative = min(op.busy_cycles, *op.stall_cycles.values()) < 0
-            if parts != op.cycles or negative or set(op.stall_cycles) != set(STALL_CAUSES):
+            where = f"operator {op.operator!r}"
+            _check_parts(where, op.busy_cycles, op.stall_cycles, op.cycles)
+            if not 0 <= op.start_cycle <= op.end_cycle <= self.total_cycles:
                 raise CheckError(
-                    f"accounting: operator {op.operator!r}: busy + stalls = {parts}, "
-                    f"cycles = {op.cycles}"
+                    f"accounting: {where}: from {op.start_cycle} to {op.end_cycle}, "
+                    f"the run has {self.total_cycles} cycles"
                 )
+            if op.engine not in busy:
+                raise CheckError(f"accounting: {where}: there is no engine {op.engine!r}")
+            busy[op.engine] += op.busy_cycles
         for name, engine in self.engines.items():
-            if engine.cycles != self.total_cycles:
+            where = f"engine {name!r}"
+            _check_parts(where, engine.busy_cycles, engine.stall_cycles, self.total_cycles)
+            if engine.busy_cycles != busy[name]:
                 raise CheckError(
-                    f"accounting: engine {name!r}: busy + stalls = {engine.cycles}, "
-                    f"total cycles = {self.total_cycles}"
+                    f"accounting: {where}: {engine.busy_cycles} busy cycles, "
+                    f"its operators have {busy[name]}"
                 )
+
+
+def _check_parts(where: str, busy: int, stalls: Mapping[str, int], cycles: int) -> None:
+    if set(stalls) != set(STALL_CAUSES):
+        raise CheckError(f"accounting: {where}: stall causes are {', '.join(stalls) or 'missing'}")
+    negative = [name for name, count in {"busy": busy, **stalls}.items() if count < 0]
+    if negative:
+        raise CheckError(f"accounting: {where}: negative cycles ({', '.join(negative)})")
+    parts = busy + sum(stalls.values())
+    if parts != cycles:
+        raise CheckError(f"accounting: {where}: busy + stalls = {parts}, cycles = {cycles}")
