@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import yaml
+from pydantic import ValidationError
 
 from sparsesim.errors import InputError
-from sparsesim.validation import Record, checked, did_you_mean, shown
+from sparsesim.validation import Record, checked, did_you_mean, one_line, shown
 
 Status = Literal["published", "derived", "assumed", "set by user"]
 SpecT = TypeVar("SpecT", bound=Record)
@@ -116,7 +117,11 @@ def build_machine(
             raise InputError(f"--set {key}: must be a number (got {str(value).lower()})")
         values[key] = value
         provenance[key] = Provenance("set by user", "--set")
-    spec = checked(spec_type, values, where)
+    try:
+        spec = spec_type.model_validate(values)
+    except ValidationError as error:
+        faulty = {str(fault["loc"][0]) for fault in error.errors()[:1] if fault["loc"]}
+        raise one_line("--set" if faulty & overrides.keys() else where, error) from None
     return Machine(file.name, file.family, file.description, spec, provenance)
 
 

@@ -26,7 +26,7 @@ Numbers = npt.NDArray[np.int64]
 @njit(cache=True)
 def transfer_clocks(size: int, bytes_per_clock: float) -> int:
     """Whole clocks that `size` bytes take at `bytes_per_clock`."""
-    return int(ceil(size / bytes_per_clock))
+    return ceil(size / bytes_per_clock)
 
 
 @njit(cache=True)

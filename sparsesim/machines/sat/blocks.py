@@ -42,7 +42,7 @@ def block_steps(problem: Problem, schedule: Schedule) -> BlockSteps:
     else:
         n, m, k = (axis.ravel() for axis in np.indices((counts[1], counts[0], counts[2])))
 
-    a_sizes = np.array([[a_block_bytes(problem, ms, ks) for ks in k_spans] for ms in m_spans])
+    a_sizes = a_block_bytes(problem, schedule.block_m, schedule.block_k)
     b_sizes = np.array(
         [[b_block_bytes(problem, ks[1] - ks[0], ns[1] - ns[0]) for ns in n_spans] for ks in k_spans]
     )

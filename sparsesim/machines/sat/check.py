@@ -63,9 +63,10 @@ def check_operators(
 
 def _kept_mask(trace: Trace, gemm: Gemm, problem: Problem) -> npt.NDArray[np.bool_] | None:
     """(n, k) mask of the indexed operand of the first group, if the trace has a real one."""
-    if not problem.sparse or problem.swapped or gemm.b.mask is None:
+    mask = gemm.a.mask if problem.swapped else gemm.b.mask
+    if not problem.sparse or mask is None:
         return None
-    return unpack(trace.mask(gemm.b.mask), problem.k)[: problem.n]
+    return unpack(trace.mask(mask), problem.k)[: problem.n]
 
 
 def _check_gemm(
@@ -86,7 +87,8 @@ def _check_gemm(
         total[region.m_first : region.m_last, column : column + width] += sums[:, :width]
     entry: dict[str, Any] = {"passes_checked": len(chosen), "passes": len(passes)}
     if len(chosen) == len(passes):
-        exact = operands.a((0, problem.m), (0, problem.k)).astype(np.float64) @ operands.b
+        exact = operands.a((0, problem.m), (0, problem.k)).astype(np.float64)
+        exact = exact @ operands.b((0, problem.k), (0, problem.n))
         scale = float(np.abs(exact).max()) or 1.0
         entry["largest_relative_error_to_float64"] = float(np.abs(total - exact).max()) / scale
         if entry["largest_relative_error_to_float64"] > 1e-3:
@@ -94,15 +96,13 @@ def _check_gemm(
     return entry
 
 
-def _passes(
-    shape: PassShape, problem: Problem, steps: BlockSteps
-) -> list[tuple[Region, int]]:
+def _passes(shape: PassShape, problem: Problem, steps: BlockSteps) -> list[tuple[Region, int]]:
     """(region, first column) of every pass of one group, in order."""
     count = steps.m.size // problem.groups
     return [
         (region, column)
         for m, k, n in zip(steps.m[:count], steps.k[:count], steps.n[:count], strict=True)
-        for column in range(*steps.n_spans[n], shape.cols)
+        for column in range(steps.n_spans[n][0], steps.n_spans[n][1], shape.cols)
         for region in block_passes(shape, steps.m_spans[m], steps.k_spans[k])
     ]
 
@@ -117,7 +117,7 @@ def _sample(
     """Numbers of the passes to run, in order: all of them, or as many as the budget takes."""
     clocks: dict[Region, int] = {}
     spent = 0
-    chosen = []
+    chosen: list[int] = []
     for number in rng.permutation(len(passes)):
         region = passes[number][0]
         if region not in clocks:

@@ -46,9 +46,7 @@ class EngineTime:
     bytes: dict[str, int]
 
 
-def simulate_gemm(
-    problem: Problem, schedule: Schedule, spec: SatSpec, fidelity: str
-) -> EngineTime:
+def simulate_gemm(problem: Problem, schedule: Schedule, spec: SatSpec, fidelity: str) -> EngineTime:
     """Simulate a scheduled GEMM with exclusive use of the DRAM bandwidth.
 
     Args:
@@ -86,9 +84,7 @@ def simulate_gemm(
     )
 
 
-def block_passes(
-    shape: PassShape, m: tuple[int, int], k: tuple[int, int]
-) -> Iterator[Region]:
+def block_passes(shape: PassShape, m: tuple[int, int], k: tuple[int, int]) -> Iterator[Region]:
     """The passes of one block for one tile of columns, in order."""
     if shape.dataflow == WS:
         for first in range(k[0], k[1], shape.tile_k):
@@ -161,8 +157,6 @@ def _bytes(
         "scratchpad_output_write": partial_sums * PARTIAL_SUM_BYTES,
         # Per MAC: two FP16 operands and the addend read; the sum and the passed block written.
         "register_read": macs * (2 * ELEMENT_BYTES + PARTIAL_SUM_BYTES),
-        "register_write": macs
-        * (PARTIAL_SUM_BYTES + ELEMENT_BYTES * problem.group // max(1, problem.kept)),
+        "register_write": macs * PARTIAL_SUM_BYTES
+        + macs * ELEMENT_BYTES * problem.group // problem.kept,
     }
-
-

@@ -140,27 +140,32 @@ def unit_end(image: Image, column: int, last: int, unit: int) -> int:
     return min(last, tap * image.channels + min(image.channels, (within // unit + 1) * unit))
 
 
-def source_lines(image: Image, first_row: int, last_row: int) -> int:
-    """Image lines that im2col rows [first_row, last_row) touch; each line is fetched once."""
+def source_lines(
+    image: Image, first_row: npt.NDArray[np.int64], last_row: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Image lines that im2col rows [first_row, last_row) touch, element by element.
+
+    Each line is fetched once, and with it the lines skipped between two that are needed.
+    """
     area = image.out_height * image.out_width
-    first_image, last_image = first_row // area, (last_row - 1) // area
-    first_line = first_row % area // image.out_width
-    last_line = (last_row - 1) % area // image.out_width
-    if first_image == last_image:
-        return _lines(image, first_line, last_line)
-    between = last_image - first_image - 1
-    return (
-        _lines(image, first_line, image.out_height - 1)
-        + between * _lines(image, 0, image.out_height - 1)
-        + _lines(image, 0, last_line)
+    first_image, first_line = first_row // area, first_row % area // image.out_width
+    last_image, last_line = (last_row - 1) // area, (last_row - 1) % area // image.out_width
+    top, bottom = np.zeros_like(first_line), np.full_like(last_line, image.out_height - 1)
+    across = (
+        _lines(image, first_line, bottom)
+        + (last_image - first_image - 1) * _lines(image, top, bottom)
+        + _lines(image, top, last_line)
     )
+    return np.where(first_image == last_image, _lines(image, first_line, last_line), across)
 
 
-def _lines(image: Image, first: int, last: int) -> int:
+def _lines(
+    image: Image, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     """Lines of one image that output lines first..last read (with any skipped between them)."""
     if image.kernel_h == 1 and image.pad_h == 0:
         return last - first + 1
     reach = (image.kernel_h - 1) * image.dilation_h
-    top = max(0, first * image.stride_h - image.pad_h)
-    bottom = min(image.height - 1, last * image.stride_h - image.pad_h + reach)
-    return max(0, bottom - top + 1)
+    top = np.maximum(0, first * image.stride_h - image.pad_h)
+    bottom = np.minimum(image.height - 1, last * image.stride_h - image.pad_h + reach)
+    return np.maximum(0, bottom - top + 1)

@@ -52,7 +52,9 @@ class FetchRequests(NamedTuple):
 
 
 @njit(cache=True)
-def issue_sequence(shape: PassShape, image: Image, region: Region, tile_width: int) -> IssueSequence:
+def issue_sequence(
+    shape: PassShape, image: Image, region: Region, tile_width: int
+) -> IssueSequence:
     """Operations of a pass; trailing bubbles are left out (they are part of the drain)."""
     if shape.dataflow == WS:
         return _weight_stationary(shape, image, region, tile_width)
@@ -176,9 +178,7 @@ def _output_stationary(
 @njit(cache=True)
 def _Steps(
     capacity: int,
-) -> tuple[
-    npt.NDArray[np.int32], Numbers, npt.NDArray[np.int32], npt.NDArray[np.int8], Numbers
-]:
+) -> tuple[npt.NDArray[np.int32], Numbers, npt.NDArray[np.int32], npt.NDArray[np.int8], Numbers]:
     """Growing columns of an issue sequence; the last array holds their common length."""
     return (
         np.zeros(capacity, np.int32),

@@ -14,6 +14,8 @@ from sparsesim.machines.sat.problem import Problem
 Float = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
 
+_MAX_ELEMENTS = 2**24
+
 
 def _extents(shape: PassShape, region: Region) -> tuple[int, int, int]:
     """Rows and columns of the tile of A, and groups of the reduction, that a pass takes."""
@@ -38,6 +40,8 @@ def zero_operands(shape: PassShape, region: Region) -> tuple[Float, Float, Indic
 class Operands:
     """Random FP16 operands of one group of a problem; B keeps the real mask where there is one.
 
+    Values repeat after `_MAX_ELEMENTS`, so that a large batch does not have to be held.
+
     Args:
         problem: what is multiplied.
         kept_mask: (n, k) booleans of the indexed operand, or None to draw N:M groups.
@@ -48,42 +52,56 @@ class Operands:
         self.problem = problem
         image = problem.image
         rng = np.random.default_rng(seed)
-        shape = (image.batch, image.height, image.width, image.channels)
-        self.image_values = _half(rng, shape)
-        values = _half(rng, (problem.k, problem.n))
-        if kept_mask is None:
-            groups = (problem.k // problem.group, problem.group, problem.n)
-            mask = rng.random(groups).argsort(axis=1) < problem.kept
-            mask = mask.reshape(problem.k, problem.n)
+        pixels = min(image.batch * image.height * image.width, _at_most(image.channels))
+        self.streamed_values = _half(rng, (pixels, image.channels))
+        groups = min(problem.k // problem.group, _at_most(problem.n * problem.group))
+        self._values = _half(rng, (groups * problem.group, problem.n))
+        if kept_mask is not None:
+            self._mask = kept_mask.T
+        elif problem.group == 1:
+            self._mask = np.ones((1, problem.n), np.bool_)
         else:
-            mask = kept_mask.T
-        self.b = np.where(mask, values, np.float32(0.0))
-        self.mask = mask
+            draws = rng.random((groups, problem.group, problem.n))
+            order = draws.argsort(axis=1).argsort(axis=1)
+            self._mask = (order < problem.kept).reshape(-1, problem.n)
+
+    def b(self, k: tuple[int, int], n: tuple[int, int]) -> Float:
+        """Reduction k and columns n of the indexed operand, (length, columns), pruned to zero."""
+        rows = np.arange(*k)
+        values = self._values[rows % len(self._values), slice(*n)]
+        return np.where(self._kept(k, n), values, np.float32(0.0))
+
+    def _kept(self, k: tuple[int, int], n: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        kept: npt.NDArray[np.bool_] = self._mask[np.arange(*k) % len(self._mask), slice(*n)]
+        return kept
 
     def a(self, m: tuple[int, int], k: tuple[int, int]) -> Float:
         """Rows m and reduction k of the streamed operand, (rows, length)."""
         if self.problem.transposed:
-            return _im2col(self.problem.image, self.image_values, *k, *m).T
-        return _im2col(self.problem.image, self.image_values, *m, *k)
+            return _im2col(self.problem.image, self.streamed_values, *k, *m).T
+        return _im2col(self.problem.image, self.streamed_values, *m, *k)
 
-    def tiles(
-        self, shape: PassShape, region: Region, column: int
-    ) -> tuple[Float, Float, Indices]:
+    def tiles(self, shape: PassShape, region: Region, column: int) -> tuple[Float, Float, Indices]:
         """What `stepped.run_pass` takes for `region` and the tile of columns from `column`."""
         a_tile, weights, indices = zero_operands(shape, region)
         m = region.m_first, region.m_last
         k = region.k_first, region.k_last
         a_tile[: m[1] - m[0], : k[1] - k[0]] = self.a(m, k)
-        columns = slice(column, min(column + shape.cols, self.problem.n))
+        columns = column, min(column + shape.cols, self.problem.n)
         _compress(
-            np.ascontiguousarray(self.b[slice(*k), columns]),
-            np.ascontiguousarray(self.mask[slice(*k), columns]),
+            np.ascontiguousarray(self.b(k, columns)),
+            np.ascontiguousarray(self._kept(k, columns)),
             shape.kept,
             shape.group,
             weights,
             indices,
         )
         return a_tile, weights, indices
+
+
+def _at_most(row: int) -> int:
+    """Rows of `row` elements that are held of an operand."""
+    return max(1, _MAX_ELEMENTS // row)
 
 
 def _half(rng: np.random.Generator, shape: tuple[int, ...]) -> Float:
@@ -100,14 +118,13 @@ def _im2col(
     column_first: int,
     column_last: int,
 ) -> npt.NDArray[np.float32]:
-    flat = values.reshape(-1, image.channels)
     tile = np.zeros((row_last - row_first, column_last - column_first), np.float32)
     for row in range(row_first, row_last):
         for column in range(column_first, column_last):
             pixel = source_pixel(image, row, column // image.channels)
             if pixel >= 0:
-                tile[row - row_first, column - column_first] = flat[
-                    pixel, column % image.channels
+                tile[row - row_first, column - column_first] = values[
+                    pixel % values.shape[0], column % image.channels
                 ]
     return tile
 

@@ -34,7 +34,7 @@ class Grid(NamedTuple):
     """Registers of `rows` x `cols` PEs."""
 
     weight: Float  # (rows, n_max, cols)
-    index: Int  # (rows, n_max, cols) position of each weight in its block
+    selected: Int  # (rows, n_max, cols) position of each weight in its block
     product: Float  # (mul_latency, rows, cols)
     total: Float  # (add_latency, rows, cols)
     accumulator: Float  # (rows, interleave, cols)
@@ -76,7 +76,7 @@ def new_grid(
     """A grid in its reset state."""
     return Grid(
         weight=np.zeros((rows, n_max, cols), np.float32),
-        index=np.zeros((rows, n_max, cols), np.int32),
+        selected=np.zeros((rows, n_max, cols), np.int32),
         product=np.zeros((mul_latency, rows, cols), np.float32),
         total=np.zeros((add_latency, rows, cols), np.float32),
         accumulator=np.zeros((rows, interleave, cols), np.float32),
@@ -158,9 +158,7 @@ def _add(grid: Grid, edge: EdgeHistory, position: int, skew: int, step: int) -> 
 
 
 @njit(cache=True)
-def _pass_south(
-    grid: Grid, edge: EdgeHistory, position: int, skew: int, drain_skew: int
-) -> None:
+def _pass_south(grid: Grid, edge: EdgeHistory, position: int, skew: int, drain_skew: int) -> None:
     """Rule 6: the pass register takes a drained accumulator, else a word nobody took."""
     rows, cols = grid.result.shape
     mul_depth = grid.product.shape[0]
@@ -203,7 +201,7 @@ def _multiply(grid: Grid, edge: EdgeHistory, position: int, skew: int, step: int
             slot = (operation >> SLOT_SHIFT) & FIELD_MASK
             for c in range(cols):
                 grid.product[stage, r, c] = (
-                    grid.weight[r, slot, c] * edge.activations[block + grid.index[r, slot, c]]
+                    grid.weight[r, slot, c] * edge.activations[block + grid.selected[r, slot, c]]
                 )
 
 
@@ -217,7 +215,7 @@ def capture_weights(grid: Grid, edge: EdgeHistory, position: int) -> None:
             entry = edge.load_from[at]
             for c in range(cols):
                 grid.weight[r, edge.load_slot[at], c] = edge.weights[entry, c]
-                grid.index[r, edge.load_slot[at], c] = edge.indices[entry, c]
+                grid.selected[r, edge.load_slot[at], c] = edge.indices[entry, c]
 
 
 @njit(cache=True)

@@ -50,15 +50,18 @@ class Problem:
 def problem_of(gemm: Gemm, spec: SatSpec) -> Problem:
     """Choose the streamed and the indexed operand of `gemm`.
 
-    N:M groups save work only along the reduction; any other pattern is computed as dense.
+    N:M groups save work only along the reduction; any other pattern is computed as dense. Of
+    two operands with N:M groups the sparser one is indexed, B if they are equal.
 
     Raises:
         InputError: the N:M pattern is one this machine has no hardware for.
     """
-    swapped = _reduction_pattern(gemm.a.pattern) is not None
-    pattern = _reduction_pattern(gemm.a.pattern if swapped else gemm.b.pattern)
+    a_pattern, pattern = _reduction_pattern(gemm.a.pattern), _reduction_pattern(gemm.b.pattern)
+    swapped = a_pattern is not None and (pattern is None or a_pattern.density < pattern.density)
+    if swapped:
+        pattern = a_pattern
     kept, group, index_bits = 1, 1, 0
-    if pattern is not None and pattern.m > 1:
+    if pattern is not None:
         _supported(pattern, gemm, spec)
         kept, group, index_bits = pattern.n, pattern.m, pattern.index_bits
     if swapped:
@@ -86,13 +89,14 @@ def problem_of(gemm: Gemm, spec: SatSpec) -> Problem:
         image = matrix(gemm.k, gemm.m)
     else:
         image = matrix(gemm.m, gemm.k)
-    return Problem(
-        gemm.m, gemm.n, gemm.k, gemm.groups, image, transposed, kept, group, index_bits
-    )
+    return Problem(gemm.m, gemm.n, gemm.k, gemm.groups, image, transposed, kept, group, index_bits)
 
 
 def _reduction_pattern(pattern: object) -> NM | None:
-    return pattern if isinstance(pattern, NM) and pattern.axis == "k" else None
+    """N:M along the reduction that prunes something; N = M is dense."""
+    if isinstance(pattern, NM) and pattern.axis == "k" and pattern.n < pattern.m:
+        return pattern
+    return None
 
 
 def _supported(pattern: NM, gemm: Gemm, spec: SatSpec) -> None:

@@ -83,9 +83,7 @@ def run_pass(
     words = rows if shape.dataflow == WS else accumulators * shape.rows
     edge = _edge(shape, sequence, padding, a_tile, weights, indices, accumulators)
     sums = np.zeros((words, shape.cols), np.float32)
-    outcome = _run(
-        shape, image, requests, sequence, grid, edge, padding, words, sums
-    )
+    outcome = _run(shape, image, requests, sequence, grid, edge, padding, words, sums)
     return outcome, sums[:rows]
 
 
@@ -187,14 +185,14 @@ def _run(
     tail = shape.cols - 1 + shape.add_latency
     while True:
         # Words are requested as soon as the previous request is served; one without any is free.
-        while outstanding == 0 and fetching < units and request < requests.unit_request[fetching + 1]:
+        while (
+            outstanding == 0 and fetching < units and request < requests.unit_request[fetching + 1]
+        ):
             outstanding = _start_request(shape, image, requests, request, pending)
             outcome[WORDS] += outstanding
             request += 1
         fetched = (
-            fetching < units
-            and outstanding == 0
-            and request == requests.unit_request[fetching + 1]
+            fetching < units and outstanding == 0 and request == requests.unit_request[fetching + 1]
         )
         frozen = False
         if unit_left == 0 and fetching < units:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -45,7 +47,7 @@ def run_uspe(spec: UspeSpec, stimulus: UspeStimulus) -> UspeResponse:
     # Registers hold through frozen clocks: clock t shows what `seen[t]` enabled clocks have made.
     seen = np.concatenate(([0], np.cumsum(stimulus.en)[:-1])).astype(np.int64)
 
-    def delayed(port: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def delayed(port: npt.NDArray[Any]) -> npt.NDArray[Any]:
         reset = np.zeros((1, *port.shape[1:]), port.dtype)
         return np.concatenate((reset, port[enabled]))[seen]
 
@@ -84,9 +86,7 @@ def _edge_history(
 
     def history(values: npt.NDArray[np.generic], nothing: int) -> npt.NDArray[np.int32]:
         # One nothing more at the end: the step that shows what the last clock has made.
-        return np.pad(
-            values.astype(np.int32), (padding, 1), constant_values=np.int32(nothing)
-        )
+        return np.pad(values.astype(np.int32), (padding, 1), constant_values=np.int32(nothing))
 
     own = np.arange(steps)
     loads = stimulus.w_load[enabled]

@@ -57,5 +57,6 @@ def predicted_vector_cycles(time: EngineTime, spec: SatSpec) -> int:
 
 def _even(total: int, parts: int) -> npt.NDArray[np.int64]:
     """`total` split into `parts` nearly equal whole numbers."""
-    edges = np.arange(parts + 1, dtype=np.int64) * total // parts
+    part = np.arange(parts + 1, dtype=np.int64)
+    edges = part * (total // parts) + part * (total % parts) // parts  # no product overflows
     return np.diff(edges)

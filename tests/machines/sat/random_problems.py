@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from sparsesim.machines.sat.im2col import Image, matrix
 from sparsesim.machines.sat.problem import Problem
 from sparsesim.machines.sat.spec import SatSpec
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "clock_hz": 200e6,
     "dataflow": "auto",
     "act_buffer_bytes": 4096,
@@ -61,7 +63,7 @@ def images(draw: st.DrawFn, channel_multiple: int) -> Image:
     padding = draw(st.integers(0, 2)), draw(st.integers(0, 2))
     height = draw(st.integers(1 + dilation[0] * (kernel[0] - 1), 6))
     width = draw(st.integers(1 + dilation[1] * (kernel[1] - 1), 6))
-    out = tuple(
+    out_height, out_width = (
         (size + 2 * pad - gap * (taps - 1) - 1) // step + 1
         for size, pad, gap, taps, step in zip(
             (height, width), padding, dilation, kernel, stride, strict=True
@@ -73,7 +75,8 @@ def images(draw: st.DrawFn, channel_multiple: int) -> Image:
         width,
         channels,
         channels * draw(st.integers(1, 2)),
-        *out,
+        out_height,
+        out_width,
         *kernel,
         *stride,
         *padding,
