@@ -36,9 +36,9 @@ def run() -> dict[str, float]:
 
     stepped = best_seconds(lambda: run_pass(shape, problem.image, region, *tiles))
     loop = best_seconds(lambda: weight_stationary_pass(shape, *tiles), repeats=2)
-    fast = best_seconds(
-        lambda: [pass_outcome(shape, problem.image, region) for _ in range(100)]
-    ) / 100
+    fast = (
+        best_seconds(lambda: [pass_outcome(shape, problem.image, region) for _ in range(100)]) / 100
+    )
     stepped_rate = clocks * spec.pes / stepped
     return {
         "stepped core, M PE-cycles/s, one core": stepped_rate / 1e6,

@@ -21,6 +21,7 @@ from reports.runs import Pair, Run, grouped, load_runs, pair_up
 from reports.sweeps import Sweep, is_sweep_folder, load_sweep
 from reports.tables import (
     accuracy_table,
+    check_notes,
     failures_table,
     front_table,
     machine_table,
@@ -114,8 +115,8 @@ def trust(runs: Sequence[Run], sweeps: Sequence[Sweep]) -> list[str]:
         )
     lines.append(
         "Ratios of two runs on one machine depend less on the assumed values than seconds or "
-        "joules do. Energies are event counts times a table of energies per action, not a "
-        "measurement."
+        "joules do. Energies are dynamic only: event counts times a table of energies per action, "
+        "without static or leakage power, and not a measurement."
     )
     if runs:
         lines.append(
@@ -142,6 +143,7 @@ def _run_sections(
     if not runs:
         return []
     notes = [f"No speedup is shown for {label}: {why}." for label, why in unpaired.items()]
+    notes.extend(check_notes(runs))
     overview = [draw_speedup(pairs, applicable_speedups(pairs))] if pairs else []
     groups = grouped(runs)
     if any(run.summary.energy_j > 0 for run in runs):

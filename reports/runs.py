@@ -88,6 +88,15 @@ class Summary(_Part):
     engines: dict[str, EngineSummary]
 
 
+class Check(_Part):
+    """The part of `check.json` that a report reads: passes compared and what was found equal."""
+
+    values: str
+    clocks: str
+    passes_checked: int = Field(ge=0)
+    passes: int = Field(ge=0)
+
+
 @dataclass(frozen=True)
 class Run:
     """One result folder.
@@ -95,12 +104,14 @@ class Run:
     Attributes:
         label: short name, unique among the runs of one report.
         operators: `operators.csv`, one row per operator.
+        check: what `--check` compared, or None if the run was not checked.
     """
 
     path: Path
     label: str
     summary: Summary
     operators: pd.DataFrame
+    check: Check | None = None
 
     @property
     def machine(self) -> MachineSummary:
@@ -195,7 +206,11 @@ def load_run(path: Path) -> Run:
     assert isinstance(summary, Summary)
     _check_engines(path, summary)
     _check_operators(path, stored.operators, summary)
-    run = Run(Path(path), "", summary, stored.operators)
+    check = None
+    if stored.check is not None:
+        check = checked(Check, stored.check, f"{path}/check.json")
+        assert isinstance(check, Check)
+    run = Run(Path(path), "", summary, stored.operators, check)
     return replace(run, label=f"{run.network} {run.variant}")
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 STORE = "sweep.sqlite"
 TABLE = "sweep.csv"
-COST_COLUMNS = ("seconds", "energy_j")
+#: What a design point costs; PEs stand for area, or the largest array would always win.
+COST_COLUMNS = ("seconds", "energy_j", "pes")
 _TEXT_COLUMNS = ("status", "error", "trace_name", "trace_prune", "trace_method", "machine_name")
 _NUMBER_COLUMNS = (
     "pes",
@@ -54,8 +55,8 @@ class Sweep:
 
     Attributes:
         table: `sweep.csv` with the columns `work` (network, and phase and batch where swept),
-            `variant` and `on_front` added; the front is taken over seconds and energy among the
-            design points of the same work.
+            `variant` and `on_front` added; the front is taken over seconds, energy and PEs (the
+            stand-in for area) among the design points of the same work.
         parameters: the columns that were swept (those that vary, left of `point_id`).
     """
 

@@ -72,6 +72,16 @@ def runs_table(runs: Sequence[Run], pairs: Sequence[Pair]) -> Table:
     return Table("Runs", headings, rows, words=1 + len(differing), note=note)
 
 
+def check_notes(runs: Sequence[Run]) -> list[str]:
+    """For each run that was checked: how many passes, and what `--check` found equal."""
+    return [
+        f"Checked {run.label}: {check.passes_checked:,} of {check.passes:,} passes "
+        f"(values: {check.values}; clocks: {check.clocks})."
+        for run in runs
+        if (check := run.check) is not None
+    ]
+
+
 def trace_notes(group: Sequence[Run]) -> list[str]:
     """What the traces say of themselves: layers left dense and why, and notes; each once."""
     lines = []
@@ -190,7 +200,7 @@ def top_operators(run: Run) -> Table:
 
 
 def front_table(sweep: Sweep) -> Table:
-    """The design points on the Pareto front, fastest first."""
+    """The design points on the Pareto front (time, energy, PEs), fastest first."""
     front = sweep.done[sweep.done["on_front"]].sort_values(["work", "seconds"])
     machines = ["machine_name"] if front["machine_name"].nunique() > 1 else []
     columns = [*machines, *sweep.parameters]
@@ -210,7 +220,11 @@ def front_table(sweep: Sweep) -> Table:
     headings = [
         "trace", "pruning", *columns, "time", "energy", "utilisation", "PEs", "on-chip bytes",
     ]  # fmt: skip
-    return Table(f"Sweep {sweep.name}: Pareto front", headings, rows, words=2)
+    note = (
+        "Not dominated: no design point of the same work is at least as good in time, energy and "
+        "PEs (which stand for area) and better in one of them."
+    )
+    return Table(f"Sweep {sweep.name}: Pareto front", headings, rows, words=2, note=note)
 
 
 def failures_table(sweep: Sweep) -> Table | None:

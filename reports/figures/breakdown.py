@@ -10,7 +10,7 @@ from reports.figures.stacked_bars import stacked_bars
 from reports.figures.style import CYCLE_COLOURS, CYCLE_NAMES, PHASE_COLOURS
 from reports.labels import slug
 from reports.runs import MAC_KINDS, STALL_COLUMNS, Run
-from reports.units import axis_prefix
+from reports.units import axis_prefix, quantity
 from sparsesim.results import STALL_CAUSES
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def draw_engines(runs: Sequence[Run]) -> Plate:
     return Plate(
         "cycles-engines",
         "Cycles by stall cause, whole run",
-        "Every clock of an engine is busy or has exactly one stall cause; right: share of the "
-        "total cycles in percent.",
+        "Every clock of an engine is busy or has exactly one stall cause. Left: absolute, with the "
+        "total; right: share of the total cycles in percent.",
         _draw(table, labels, {row for row in range(len(table)) if changes[row]}, "engine"),
         table,
         wide=True,
@@ -88,7 +88,8 @@ def draw_phases(group: Sequence[Run]) -> Plate:
     return Plate(
         f"cycles-phases-{slug(first.label)}",
         f"Cycles by stall cause and phase: {first.network}",
-        "Cycles of the operators, summed by kind and phase, dense beside sparse. Operators on "
+        "Cycles of the operators, summed by kind and phase, dense beside sparse. Left: "
+        "absolute, with the total; right: share in percent. Operators on "
         "different engines may overlap, so the bars need not add up to the total cycles.",
         _draw(table, labels, {row for row in range(len(table)) if changes[row]}, "operators'"),
         table,
@@ -107,4 +108,5 @@ def _draw(table: pd.DataFrame, labels: list[str], gaps: set[int], whose: str) ->
         CYCLE_NAMES,
         (f"cycles ({prefix})" if prefix else "cycles", f"share of the {whose} cycles (%)"),
         gaps,
+        [quantity(total, "") for total in sums],
     )

@@ -9,7 +9,7 @@ from reports.figures.plate import Plate
 from reports.figures.stacked_bars import stacked_bars
 from reports.figures.style import ENERGY_COLOURS, ENERGY_NAMES
 from reports.runs import ENERGY_COLUMNS, Run
-from reports.units import axis_prefix
+from reports.units import axis_prefix, quantity
 from sparsesim.results import ENERGY_COMPONENTS
 
 if TYPE_CHECKING:
@@ -60,9 +60,12 @@ def draw_energy(groups: Sequence[Sequence[Run]]) -> Plate:
         ENERGY_NAMES,
         (f"energy ({prefix}J)", "energy, share of the dense run (%)"),
         starts,
+        [quantity(total, "J") for total in table["total_j"]],
     )
     caption = (
-        "Left: absolute. Right: in percent of the dense run of the same network on the same "
-        "machine, or of the run itself where no dense run is given."
+        "Left: absolute, with the total. Right: in percent of the dense run of the same network "
+        "on the same machine, or of the run itself where no dense run is given. Dynamic energy "
+        "only: events times a constant energy per action (DRAM: per byte), no static or leakage "
+        "power."
     )
     return Plate("energy", "Energy by component", caption, figure, table, wide=True)

@@ -94,10 +94,10 @@ def draw_ladder(pair: Pair, published: Sequence[PublishedSpeedup]) -> Plate:
         colour = "#4477AA" if whole else "#CCBB44" if end <= before else "#228833"
         axes.barh(-row, end - before, 0.68, left=before, color=colour)
         text = f"{end:.2f}{TIMES}" if whole else _signed(end - before)
+        # In a column beside the axes, where no bar or line can cross the numbers.
         axes.annotate(
-            text, (max(before, end), -row), (3, 0), textcoords="offset points",
-            va="center", fontsize=6.5, zorder=4,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            text, (1.0, -row), (28, 0), xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points", ha="right", va="center_baseline", fontsize=6.5,
         )  # fmt: skip
         if row < len(ends) - 1:
             axes.plot([end, end], [-row - 0.34, -row - 0.66], color=FAINT, linewidth=0.6)
@@ -106,7 +106,7 @@ def draw_ladder(pair: Pair, published: Sequence[PublishedSpeedup]) -> Plate:
         axes.axvline(item.value, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), label=item.label)
     axes.set_yticks([-row for row in range(len(names))], names)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(0, 1.2 * max([*ends, *(item.value for item in published)]))
+    axes.set_xlim(0, 1.03 * max([*ends, *(item.value for item in published)]))
     axes.set_xlabel(f"speedup over dense ({TIMES})")
     legend_above(figure, *axes.get_legend_handles_labels())
     caption = (
@@ -127,5 +127,5 @@ def draw_ladder(pair: Pair, published: Sequence[PublishedSpeedup]) -> Plate:
 
 def _signed(change: float) -> str:
     text = f"{abs(change):.2f}"
-    sign = "±" if float(text) == 0 else "+" if change > 0 else MINUS
+    sign = "" if float(text) == 0 else "+" if change > 0 else MINUS
     return sign + text

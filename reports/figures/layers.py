@@ -91,7 +91,7 @@ def draw_layers(pair: Pair) -> Plate:
                 start[layer] += value
     left.set_yticks(list(place.values()), layers)
     left.tick_params(axis="y", length=0)
-    left.set_ylim(0.6 - len(layers), 0.6)
+    left.set_ylim(0.4 - len(layers), 0.6)
     left.set_xlabel(f"GEMM cycles ({prefix})" if prefix else "GEMM cycles")
     shift = (0.22, 0.0, -0.22, 0.0)  # equal speedups must not hide each other
     for index, phase in enumerate(phases):

@@ -1,4 +1,4 @@
-"""Design points of a sweep: seconds against energy, with the Pareto front."""
+"""Design points of a sweep: seconds against energy, those that no other dominates marked."""
 
 from __future__ import annotations
 
@@ -67,12 +67,18 @@ def draw_pareto(sweep: Sweep) -> Plate:
     return Plate(
         f"pareto-{slug(sweep.name)}",
         f"Design space: {sweep.name}",
-        "Time and energy of the design points; the line joins the points no other point of the "
-        f"same work beats in both (dominated points are faint). {failed}",
+        f"{_CAPTION} {failed}",
         figure,
         sweep.table,
         wide,
     )
+
+
+_CAPTION = (
+    "Outlined: design points that no other point of the same work beats in the three objectives "
+    "time, energy and number of PEs, which stands for area; dominated points are faint. Lines "
+    "join the outlined points with the same number of PEs. Energy is dynamic only."
+)
 
 
 class _Shade:
@@ -141,19 +147,17 @@ def _points(
             axes.scatter(
                 points[x] / x_divisor,
                 points[y] / y_divisor,
-                s=26 if front else 14,
+                s=18 if front else 14,
                 marker=MARKERS[index % len(MARKERS)],
                 color=shade.of(points),
-                alpha=1.0 if front else 0.45,
+                alpha=1.0 if front else 0.3,
                 edgecolors=INK if front else "none",
-                linewidths=0.6,
+                linewidths=0.7,
                 zorder=3 if front else 2,
             )
-    best = part[part["on_front"]].sort_values([x, y])
-    axes.plot(
-        best[x] / x_divisor, best[y] / y_divisor, color=INK, linewidth=0.8,
-        drawstyle="steps-post", zorder=1,
-    )  # fmt: skip
+    # With three objectives only points of one size form a front in the plane of the figure.
+    for _, best in part[part["on_front"]].sort_values([x, y]).groupby("pes"):
+        axes.plot(best[x] / x_divisor, best[y] / y_divisor, color=INK, linewidth=0.5, zorder=1)
     for name, column, divisor in (("x", x, x_divisor), ("y", y, y_divisor)):
         low, high = part[column].min() / divisor, part[column].max() / divisor
         if low > 0 and high / low > 8:
@@ -172,7 +176,12 @@ def _legend(figure: Figure, variants: list[str], shade: _Shade) -> None:
         Line2D([], [], linestyle="", marker="s", color=colour, label=f"{shade.column}={word}")
         for word, colour in shade.palette.items()
     ]
-    handles.append(Line2D([], [], color=INK, linewidth=0.8, label="Pareto front"))
+    handles.append(
+        Line2D(
+            [], [], linestyle="-", linewidth=0.5, color=INK, marker=MARKERS[0],
+            markerfacecolor="none", markeredgewidth=0.6, label="not dominated, equal PEs joined",
+        )
+    )  # fmt: skip
     legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
 
 

@@ -130,6 +130,8 @@ def draw_roofline(group: Sequence[Run]) -> Plate:
             f"times as high ({peak * densest:g} per clock)"
         )
     caption += "."
+    if len(group) > 1:
+        caption += " Operators that pruning leaves as they are cover their dense marker."
     if len(other):
         caption += " Right: element-wise operators do no MACs; their DRAM rate against the roof."
     title = f"Roofline: {group[0].network}"
@@ -154,9 +156,10 @@ def _roofs(axes: Axes, gemms: pd.DataFrame, peak: float, bandwidth: float) -> No
         ha="right", va="bottom", fontsize=6.5,
     )  # fmt: skip
     lifted = 1.1 * bandwidth
+    start = intensity[0] * (intensity[-1] / intensity[0]) ** 0.03  # clear of the axis
     axes.text(
-        intensity[0] * 1.08,
-        lifted * intensity[0] * 1.08,
+        start,
+        lifted * start,
         f"{bandwidth:.4g} B/clock",
         rotation=math.degrees(math.atan(lifted)),  # in data coordinates, turned with the axes
         rotation_mode="anchor",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reports.figures.style import FULL, ink_on, legend_above, new_figure
@@ -26,6 +26,7 @@ def stacked_bars(
     names: Mapping[str, str],
     xlabels: tuple[str, str],
     gaps: set[int],
+    totals: Sequence[str],
 ) -> Figure:
     """Two panels of stacked bars with a shared row axis.
 
@@ -36,6 +37,7 @@ def stacked_bars(
         names: legend text of the columns that are not named as they are shown.
         xlabels: of the absolute and of the relative panel.
         gaps: rows before which a group of bars starts.
+        totals: text at the end of each absolute bar; it tells bars too short to be seen.
     """
     places, place = [], 0.0
     for row in range(len(absolute)):
@@ -61,6 +63,12 @@ def stacked_bars(
                     fontsize=6, color=ink_on(colours[part]),
                 )  # fmt: skip
             start += share
+    longest = float(absolute.sum(axis=1).max()) or 1.0
+    left.set_xlim(0, (1.03 + 0.03 * max(len(total) for total in totals)) * longest)
+    for at, end, total in zip(places, absolute.sum(axis=1), totals, strict=True):
+        left.annotate(
+            total, (end, at), (2, 0), textcoords="offset points", va="center_baseline", fontsize=6
+        )
     left.set_yticks(places, labels)
     left.tick_params(axis="y", length=0)
     right.tick_params(axis="y", length=0, labelleft=False)

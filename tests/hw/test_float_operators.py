@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from float_operands import half_pairs, products, single_pairs, sums
+
+from tests.hw.float_operands import half_pairs, products, single_pairs, sums
 
 pytest.importorskip("amaranth")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from synthetic_runs import resnet9, resnet18, stored, training_run
+
+from tests.reports.synthetic_runs import resnet9, resnet18, stored, training_run
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_runs import operator, run_result, stored
 
 from reports.comparison import compare
 from sparsesim.errors import InputError
+from tests.reports.synthetic_runs import operator, run_result, stored
 
 
 def make(folder: Path, busy: int = 100, **facts: Any) -> Path:

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clipping import clipped_texts
-from synthetic_runs import deep, operator, run_result, stored, training_run
 
 from reports.figures.breakdown import draw_engines, draw_phases, engine_table, phase_table
 from reports.figures.energy import draw_energy, energy_table
@@ -21,6 +19,8 @@ from reports.figures.style import CYCLE_COLOURS, house_style
 from reports.papers.published import applicable_speedups, read_papers
 from reports.runs import Pair, load_runs, pair_up
 from sparsesim.results import OperatorResult
+from tests.reports.clipping import clipped_texts
+from tests.reports.synthetic_runs import deep, operator, run_result, stored, training_run
 
 
 def hand_made(sparse: bool) -> list[OperatorResult]:
@@ -159,6 +159,28 @@ def test_energy_in_joules_against_the_dense_run(pair: Pair) -> None:
     assert table["total_j"].tolist() == pytest.approx([12e-6, 6e-6, 6e-6])
     assert table["reference_j"].tolist() == pytest.approx([12e-6, 12e-6, 6e-6])
     assert table["total_j"].iloc[1] == pytest.approx(pair.sparse.summary.energy_j)
+
+
+def test_bars_too_short_to_see_still_tell_their_total(pair: Pair) -> None:
+    with house_style():
+        plate = draw_energy([[pair.dense, pair.sparse]])
+    axes = plate.figure.axes[0]
+    assert axes.get_xlim()[0] == 0.0
+    assert [text.get_text() for text in axes.texts] == ["12.0 µJ", "6.00 µJ"]
+    assert "no static or leakage power" in plate.caption
+
+
+def test_no_line_or_bar_crosses_the_numbers_of_the_ladder(pair: Pair) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with house_style():
+        plate = draw_ladder(pair, applicable_speedups([pair]))
+        canvas = FigureCanvasAgg(plate.figure)
+        canvas.draw()
+        axes = plate.figure.axes[0]
+        boxes = [text.get_window_extent(canvas.get_renderer()) for text in axes.texts]
+    assert len(boxes) == len(plate.data) + 1
+    assert all(box.x0 > axes.get_window_extent().x1 for box in boxes)
 
 
 def test_roofline_points(pair: Pair) -> None:

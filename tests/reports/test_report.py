@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from synthetic_runs import operator, resnet9, run_result, stored, training_run
-from synthetic_sweeps import point, sweep_folder
 
 import sparsesim
 from reports.report import report
 from sparsesim.errors import InputError
+from tests.reports.synthetic_runs import operator, resnet9, run_result, stored, training_run
+from tests.reports.synthetic_sweeps import point, sweep_folder
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -116,6 +117,7 @@ def test_the_page_says_how_far_to_trust_it(whole: Path) -> None:
     assert "4 of 5 design points done, 1 failed." in text
     assert "rows: must be at least 1" in text
     assert "Left dense in resnet18 BDWP 2:8: conv1 (3 channels)." in text
+    assert "no static or leakage power" in text
     assert "0.926" in text  # accuracy beside speedup
 
 
@@ -154,6 +156,34 @@ def test_missing_baseline_is_said_and_left_out(tmp_path: Path) -> None:
     names = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}
     assert not any(name.startswith(("speedup", "ladder", "layers")) for name in names)
     assert "cycles-engines" in names
+
+
+CHECK = {
+    "values": "equal to NumPy in every bit",
+    "clocks": "stepped equal to fast",
+    "passes_checked": 1200,
+    "passes": 3400,
+    "operators": {},
+}
+
+
+def test_a_check_is_told_of_the_run_that_was_checked(tmp_path: Path) -> None:
+    dense = stored(training_run("resnet9", resnet9()), tmp_path / "dense")
+    sparse = replace(training_run("resnet9", resnet9(), (2, 8)), check=CHECK)
+    page = report([dense, stored(sparse, tmp_path / "sparse")], tmp_path / "out")
+    text = " ".join(read_page(page).text.split())
+    assert (
+        "Checked resnet9 BDWP 2:8: 1,200 of 3,400 passes (values: equal to NumPy in every bit; "
+        "clocks: stepped equal to fast)."
+    ) in text
+    assert text.count("Checked ") == 1
+
+
+def test_a_damaged_check(tmp_path: Path) -> None:
+    run = replace(training_run("resnet9", resnet9()), check={**CHECK, "passes": -1})
+    with pytest.raises(InputError, match=r"check\.json.*passes") as error:
+        report([stored(run, tmp_path / "r")], tmp_path / "out")
+    assert "\n" not in str(error.value)
 
 
 def test_one_dense_run_only(tmp_path: Path) -> None:

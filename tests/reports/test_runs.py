@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from synthetic_runs import operator, run_result, stored
 
 from reports.runs import grouped, load_run, load_runs, pair_up
 from sparsesim.errors import InputError
 from sparsesim.results import OperatorResult
+from tests.reports.synthetic_runs import operator, run_result, stored
 
 
 def gemm(busy: int = 100, macs: int = 1000, kept: int = 1000) -> OperatorResult:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-from clipping import clipped_texts
-from synthetic_sweeps import point, sweep_folder
 
 from reports.figures.pareto import colour_column, draw_pareto, draw_sensitivity
 from reports.figures.style import house_style
 from reports.sweeps import is_sweep_folder, load_sweep
 from sparsesim.errors import InputError
+from tests.reports.clipping import clipped_texts
+from tests.reports.synthetic_sweeps import point, sweep_folder
 
 
 @pytest.fixture
@@ -36,6 +37,43 @@ def test_front_is_taken_per_network_among_done_points(folder: Path) -> None:
     assert sweep.table["on_front"].tolist() == [True, True, False, True, False, True]
     assert sweep.failed == 1
     assert len(sweep.done) == 5
+
+
+def test_a_smaller_array_is_not_dominated_by_a_larger_one_that_wins_otherwise(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        point(1.0, 1.0, pes=4096, rows=64),
+        point(2.0, 2.0, pes=1024, rows=32),
+        point(3.0, 2.0, pes=1024, rows=16),  # slower than the one above, no smaller
+        point(2.0, 3.0, pes=2048, rows=48),  # larger than the second, no better
+        point(9.0, 9.0, pes=64, rows=8),
+        point(None, None, rows=0),
+    ]
+    sweep = load_sweep(sweep_folder(tmp_path / "s", rows))
+    assert sweep.table["on_front"].tolist() == [True, True, False, False, True, False]
+
+
+def test_only_outlined_points_of_equal_size_are_joined(tmp_path: Path) -> None:
+    rows = [
+        point(1.0, 4.0, pes=4096, rows=1),
+        point(2.0, 3.0, pes=4096, rows=2),
+        point(3.0, 9.0, pes=4096, rows=3),
+        point(5.0, 6.0, pes=64, rows=4),
+        point(4.0, 7.0, pes=64, rows=5),
+    ]
+    with house_style():
+        plate = draw_pareto(load_sweep(sweep_folder(tmp_path / "s", rows)))
+    axes = plate.figure.axes[0]
+    lines = [[tuple(xy) for xy in np.asarray(line.get_xydata()).tolist()] for line in axes.lines]
+    assert lines == [[(4.0, 7.0), (5.0, 6.0)], [(1.0, 4.0), (2.0, 3.0)]]
+    opacity: dict[float, int] = {}
+    for points in axes.collections:
+        alpha = points.get_alpha()
+        assert alpha is not None
+        opacity[alpha] = opacity.get(alpha, 0) + len(np.asarray(points.get_offsets()))
+    assert opacity[1.0] == 4
+    assert sum(count for alpha, count in opacity.items() if alpha < 0.5) == 1
 
 
 def test_parameters_are_what_was_varied(folder: Path) -> None:
@@ -86,6 +124,7 @@ def test_pareto_plate_holds_every_point_and_counts_the_failed(folder: Path) -> N
         assert clipped_texts(plate) == []
     assert len(plate.data) == 6
     assert "1 of 6 design points failed" in plate.caption
+    assert "three objectives time, energy and number of PEs, which stands for area" in plate.caption
 
 
 def test_words_as_parameter(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import fake_simulators as fake
 import pandas as pd
 import pytest
 import yaml
@@ -13,6 +12,7 @@ import yaml
 from sparsesim.errors import InputError
 from sparsesim.sweep import sweep
 from sparsesim.sweep.runner import WORKER_DIED
+from tests.sweep import fake_simulators as fake
 
 distributed = pytest.importorskip("distributed")
 
@@ -86,7 +86,7 @@ def test_not_installed(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_killed_worker_fails_only_its_point(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import dask
 
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     log = space.parent / "log"
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),

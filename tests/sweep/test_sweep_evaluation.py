@@ -4,16 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_simulators as fake
-
 from sparsesim.errors import CheckError
 from sparsesim.sweep.evaluation import one_line_error
+from tests.sweep import fake_simulators as fake
 
 # In a process of its own: it replaces the simulator and limits Numba.
 DEFAULT_SIMULATOR = """
 import sys, types
 from pathlib import Path
-import fake_simulators as fake
+from tests.sweep import fake_simulators as fake
 import sparsesim.trace
 from sparsesim.machines.registry import load_machine
 from sparsesim.sweep.evaluation import Point, evaluate
@@ -38,7 +37,7 @@ def test_default_simulator_runs_on_one_thread(tmp_path: Path) -> None:
         [sys.executable, "-c", DEFAULT_SIMULATOR, str(path)],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": str(Path(__file__).parent), "NUMBA_NUM_THREADS": "2"},
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "NUMBA_NUM_THREADS": "2"},
     )
     assert done.stdout.splitlines() == ["threads 1", "1024"], done.stderr
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fake_simulators as fake
 import pandas as pd
 import pytest
 import yaml
@@ -22,6 +21,7 @@ from sparsesim.sweep import SweepOutcome, Tally, sweep
 from sparsesim.sweep.pools import LocalPool
 from sparsesim.sweep.runner import WORKER_DIED
 from sparsesim.sweep.store import STORE, Store
+from tests.sweep import fake_simulators as fake
 
 
 @pytest.fixture
@@ -355,7 +355,7 @@ SCRIPT = """
 import sys
 from functools import partial
 from pathlib import Path
-import fake_simulators as fake
+from tests.sweep import fake_simulators as fake
 from sparsesim.sweep import progress_bar, sweep
 
 if __name__ == "__main__":
@@ -374,7 +374,7 @@ def start_script(folder: Path, log: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
 

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import fake_simulators as fake
 import pytest
 
 import sparsesim
@@ -14,6 +13,7 @@ from sparsesim.errors import InputError
 from sparsesim.machines.registry import load_machine
 from sparsesim.sweep.evaluation import Evaluation, Point, measured
 from sparsesim.sweep.store import STORE, Store
+from tests.sweep import fake_simulators as fake
 
 
 def point(rows: int = 16, sha256: str = "a") -> Point:
