@@ -15,7 +15,10 @@ from sparsesim.validation import did_you_mean
 
 #: family -> unit -> module with a class `UNIT`, made from the machine's parameter record
 UNITS: dict[str, dict[str, str]] = {
-    "sat": {"uspe": "hw.sat.uspe_unit"},
+    "sat": {
+        "uspe": "hw.sat.uspe_unit",
+        "sore": "hw.sat.sore_unit",
+    },
 }
 
 

@@ -110,10 +110,10 @@ def mutant(module_name, old, new):
 def test_fault_is_found(monkeypatch, fault):
     module_name, name, user, old, new = FAULTS[fault]
     monkeypatch.setattr(user, name, getattr(mutant(module_name, old, new), name))
-    report = verify("sat", cases=35, overrides=MACHINE, simulator="amaranth")["uspe"]
+    report = verify("sat", unit="uspe", cases=35, overrides=MACHINE, simulator="amaranth")["uspe"]
     assert report["mismatches"] > 0
 
 
 def test_the_unchanged_sources_have_no_fault():
-    report = verify("sat", cases=35, overrides=MACHINE, simulator="amaranth")["uspe"]
+    report = verify("sat", unit="uspe", cases=35, overrides=MACHINE, simulator="amaranth")["uspe"]
     assert report["mismatches"] == 0

@@ -46,13 +46,13 @@ def agreed(report, cases):
 
 @pytest.mark.parametrize("overrides", PARAMETERS)
 def test_rtl_stepped_core_and_reference_agree(overrides):
-    report = verify("sat", cases=28, overrides=overrides, simulator="amaranth")
+    report = verify("sat", unit="uspe", cases=28, overrides=overrides, simulator="amaranth")
     assert agreed(report, 28)["simulator"].startswith("amaranth 0.5")
 
 
 @needs_verilator
 def test_emitted_verilog_of_the_default_machine_agrees():
-    report = verify("sat", cases=140, seed=1)
+    report = verify("sat", unit="uspe", cases=140, seed=1)
     assert agreed(report, 140)["simulator"].startswith("verilator ")
 
 
@@ -60,7 +60,7 @@ def test_emitted_verilog_of_the_default_machine_agrees():
 @pytest.mark.slow
 @pytest.mark.parametrize("overrides", PARAMETERS)
 def test_emitted_verilog_agrees_in_many_cases(overrides):
-    agreed(verify("sat", cases=1400, seed=7, overrides=overrides), 1400)
+    agreed(verify("sat", unit="uspe", cases=1400, seed=7, overrides=overrides), 1400)
 
 
 def test_without_verilator_the_amaranth_simulator_is_taken(monkeypatch):
@@ -89,7 +89,9 @@ def test_a_mismatch_is_located(monkeypatch):
         return response
 
     monkeypatch.setattr(hw.sat.uspe_unit, "run_reference", wrong_from_clock_9)
-    report = verify("sat", cases=3, overrides=PARAMETERS[1], simulator="amaranth")["uspe"]
+    report = verify("sat", unit="uspe", cases=3, overrides=PARAMETERS[1], simulator="amaranth")[
+        "uspe"
+    ]
     assert report["mismatches"] == report["cycles_compared"] - 3 * 9 + 3
     first = report["first_mismatch"]
     assert (first["case"], first["clock"], first["port"]) == (0, 9, "a_o")
@@ -108,7 +110,9 @@ def test_a_wrong_stepped_core_is_found(monkeypatch):
         return response
 
     monkeypatch.setattr(stepped_uspe, "run_uspe", one_bit_off)
-    report = verify("sat", cases=2, overrides=PARAMETERS[1], simulator="amaranth")["uspe"]
+    report = verify("sat", unit="uspe", cases=2, overrides=PARAMETERS[1], simulator="amaranth")[
+        "uspe"
+    ]
     assert report["mismatches"] == 2
     assert report["first_mismatch"]["port"] == "p_o_value"
 
