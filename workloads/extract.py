@@ -12,6 +12,8 @@ from sparsesim.errors import InputError
 from sparsesim.trace import Dense, Trace
 from sparsesim.validation import shown
 from workloads.forward_pass import add_forward
+from workloads.matrices.extract import extract_product
+from workloads.matrices.source import is_matrix_source
 from workloads.pruning.methods import LayerPlan, plan_layers
 from workloads.pruning.weight_masks import WeightMasks
 from workloads.recipe import METHODS, PHASES, Pruning, check_choice, parse_pruning
@@ -39,6 +41,7 @@ def extract(
     batch: int = 32,
     seed: int = 0,
     checkpoint: Path | None = None,
+    times: str | None = None,
     allow_unknown: bool = False,
     on_message: Callable[[str], None] = _silent,
 ) -> Trace:
@@ -52,12 +55,18 @@ def extract(
         batch: samples in one step.
         seed: of the initial weights, and of training where the entry trains.
         checkpoint: a ``.pt`` state dict to take the weights from.
+        times: what the matrix `source` is multiplied with (itself if None): ``transpose``,
+            ``dense:COLS`` or another matrix; see `workloads.matrices`.
         allow_unknown: count an unsupported operator as an element-wise step.
         on_message: called with each line a user should see.
 
     Raises:
         InputError: anything wrong with the arguments, the model or the checkpoint, in one line.
     """
+    if is_matrix_source(source):
+        return extract_product(source, times, prune, checkpoint, on_message)
+    if times is not None:
+        raise InputError(f"--times {shown(times)}: {source} is not a matrix")
     pattern = parse_pruning(prune)
     check_choice("--method", method, METHODS)
     check_choice("--phase", phase, PHASES)

@@ -37,6 +37,11 @@ from sparsesim.commands.terminal import say, spinner
 @click.option("--batch", type=int, default=32, show_default=True, help="Samples in one step.")
 @options.seed
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights: a .pt state dict.")
+@click.option(
+    "--times",
+    metavar="B",
+    help="Of a matrix: multiply it with B.mtx, transpose or dense:COLS.  [default: itself]",
+)
 @click.option("--allow-unknown", is_flag=True, help="Count unsupported operators as element-wise.")
 @options.force
 def extract(
@@ -48,6 +53,7 @@ def extract(
     batch: int,
     seed: int,
     checkpoint: Path | None,
+    times: str | None,
     allow_unknown: bool,
     force: bool,
 ) -> None:
@@ -55,6 +61,9 @@ def extract(
 
     SOURCE is a name from the catalog (digits_cnn, resnet18) or MODULE:FUNCTION, a function of a
     module in the current directory that returns a PyTorch module and its example inputs.
+
+    Or it is a sparse matrix (a .mtx or .mtx.gz file): the trace is of its product with itself,
+    or with what --times says.
     """
     from sparsesim.atomic_output import refuse_existing_file
 
@@ -71,6 +80,7 @@ def extract(
             batch=batch,
             seed=seed,
             checkpoint=checkpoint,
+            times=times,
             allow_unknown=allow_unknown,
             on_message=on_message,
         )

@@ -2,6 +2,7 @@
 
 from sparsesim.trace.file import load, save
 from sparsesim.trace.masks import Generator, Mask, pack, unpack
+from sparsesim.trace.matrices import CsrMatrix, StoredMatrix
 from sparsesim.trace.operators import (
     DTYPE_BYTES,
     Convolution,
@@ -33,6 +34,7 @@ __all__ = [
     "Balanced",
     "Block",
     "Convolution",
+    "CsrMatrix",
     "Dense",
     "Elementwise",
     "Gemm",
@@ -45,6 +47,7 @@ __all__ = [
     "Phase",
     "Reduction",
     "SpGemm",
+    "StoredMatrix",
     "Tensor",
     "Trace",
     "Unstructured",

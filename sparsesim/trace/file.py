@@ -1,4 +1,4 @@
-"""The trace file: one zip with `manifest.json` and `masks/<id>.bits`, written atomically."""
+"""The trace file: one zip with `manifest.json`, masks and matrices, written atomically."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import lzma
 import struct
 import zipfile
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from sparsesim.atomic_output import atomic_file
 from sparsesim.errors import InputError
 from sparsesim.trace.masks import PackedBits
+from sparsesim.trace.matrices import ARRAYS, CsrMatrix, StoredMatrix, read_matrix
 from sparsesim.trace.trace import Manifest, Trace
 from sparsesim.validation import checked, shown
 
@@ -38,6 +40,11 @@ def mask_member(mask_id: str) -> str:
     return f"masks/{mask_id}.bits"
 
 
+def matrix_member(tensor: str, array: str) -> str:
+    """Name inside the zip of one array of a matrix."""
+    return f"matrices/{tensor}.{array}"
+
+
 def save(trace: Trace, path: Path | str) -> None:
     """Write `trace` to `path`; the file appears whole or not at all.
 
@@ -48,20 +55,23 @@ def save(trace: Trace, path: Path | str) -> None:
         _add(archive, MANIFEST, trace.manifest_json().encode())
         for mask_id in sorted(trace.bits):
             _add(archive, mask_member(mask_id), trace.bits[mask_id].tobytes())
+        for tensor in sorted(trace.matrices):
+            for name, array in trace.matrices[tensor].arrays():
+                _add(archive, matrix_member(tensor, name), array.view(np.uint8).data)
 
 
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
     info = zipfile.ZipInfo(name, _TIMESTAMP)
     info.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(info, data, compresslevel=1)
 
 
 def load(path: Path | str) -> Trace:
-    """Read and check a trace file, or a bare `manifest.json` written by hand (no stored masks).
+    """Read and check a trace file, or a bare `manifest.json` written by hand (nothing stored).
 
     Raises:
         InputError: not readable, truncated, not a trace, a field out of range, a mask of the
-            wrong shape or one that breaks its pattern.
+            wrong shape or one that breaks its pattern, a matrix that is none.
     """
     path = Path(path)
     try:
@@ -82,6 +92,8 @@ def load(path: Path | str) -> Trace:
 
 def _from_manifest(path: Path) -> Trace:
     trace = Trace(_parse(path, path.read_bytes()))
+    if trace.manifest.matrices:
+        raise InputError(f"{path}: a bare manifest has no matrices, a trace file holds them")
     trace.check_masks(str(path))
     return trace
 
@@ -110,9 +122,34 @@ def _from_archive(path: Path, archive: zipfile.ZipFile) -> Trace:
             )
         data = archive.read(member)
         bits[mask.id] = np.frombuffer(data, dtype=np.uint8).reshape(rows, row_bytes)
-    trace = Trace(manifest, bits)
+    matrices = {
+        record.tensor: _matrix(path, archive, members, record) for record in manifest.matrices
+    }
+    trace = Trace(manifest, bits, matrices)
     trace.check_masks(str(path))
     return trace
+
+
+def _matrix(
+    path: Path,
+    archive: zipfile.ZipFile,
+    members: dict[str, zipfile.ZipInfo],
+    record: StoredMatrix,
+) -> CsrMatrix:
+    where = f"{path}: matrix {record.tensor!r}"
+    with ExitStack() as stack:
+        arrays = {}
+        for (name, _), needed in zip(ARRAYS, record.array_bytes, strict=True):
+            member = members.get(matrix_member(record.tensor, name))
+            if member is None:
+                raise InputError(f"{where}: {name} is not in the archive")
+            if member.file_size != needed:  # compared before anything is unpacked
+                raise InputError(
+                    f"{where}: {name}: {member.file_size} bytes stored, {record.rows} x "
+                    f"{record.columns} with {record.nnz} nonzeros needs {needed}"
+                )
+            arrays[name] = stack.enter_context(archive.open(member))
+        return read_matrix(where, record, arrays)
 
 
 def _refuse_constant(word: str) -> float:

@@ -156,7 +156,11 @@ class Gemm(_Operator):
 
 
 class SpGemm(_Operator):
-    """C[m, n] = A[m, k] B[k, n] with both operands sparse and data-dependent work."""
+    """C[m, n] = A[m, k] B[k, n] with sparse A and data-dependent work; B sparse, or dense: SpMM.
+
+    Sparse operands are matrices stored in the trace, by the name of their tensor. Tensor B is
+    k x n (a `Gemm` reads its B transposed), and nothing else is: no groups, no convolution.
+    """
 
     kind: Literal["spgemm"] = "spgemm"
     m: int = Field(ge=1)

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from sparsesim.errors import InputError
 from sparsesim.trace import masks as mask_bits
 from sparsesim.trace.masks import Mask, PackedBits
+from sparsesim.trace.matrices import CsrMatrix, StoredMatrix
 from sparsesim.trace.operators import Gemm, Operator, SpGemm, Tensor
-from sparsesim.trace.patterns import NM, Balanced, Pattern
+from sparsesim.trace.patterns import CSR, NM, Balanced, Pattern
 from sparsesim.validation import Record
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ SCHEMA_VERSION = 1
 
 
 class Manifest(Record):
-    """`manifest.json` of a trace file: everything but the mask bits."""
+    """`manifest.json` of a trace file: everything but mask bits and matrices."""
 
     schema_name: str = Field(default=SCHEMA, alias="schema")
     schema_version: int = SCHEMA_VERSION
@@ -33,6 +35,7 @@ class Manifest(Record):
     provenance: dict[str, Any] = Field(default_factory=dict)
     tensors: tuple[Tensor, ...]
     masks: tuple[Mask, ...] = ()
+    matrices: tuple[StoredMatrix, ...] = ()
     operators: tuple[Operator, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -50,6 +53,11 @@ class Manifest(Record):
         for mask in self.masks:
             if mask.tensor not in tensors:
                 raise ValueError(f"mask {mask.id!r} is of an unknown tensor {mask.tensor!r}")
+        matrices = {matrix.tensor: matrix for matrix in self.matrices}
+        _unique("matrix of tensor", (matrix.tensor for matrix in self.matrices))
+        for matrix in self.matrices:
+            if matrix.tensor not in tensors:
+                raise ValueError(f"matrix {matrix.tensor!r} is of no tensor of that name")
         seen: set[str] = set()
         names = _unique("operator", (operator.name for operator in self.operators))
         for operator in self.operators:
@@ -67,6 +75,8 @@ class Manifest(Record):
                     raise ValueError(f"operator {operator.name!r} names unknown tensor {name!r}")
             if isinstance(operator, Gemm):
                 _check_operand_masks(operator, masks)
+            if isinstance(operator, SpGemm):
+                _check_operand_matrices(operator, matrices)
         return self
 
 
@@ -101,17 +111,43 @@ def _check_operand_masks(gemm: Gemm, masks: Mapping[str, Mask]) -> None:
             )
 
 
+def _check_operand_matrices(product: SpGemm, matrices: Mapping[str, StoredMatrix]) -> None:
+    for side, operand, needed in (
+        ("a", product.a, (product.m, product.k)),
+        ("b", product.b, (product.k, product.n)),
+    ):
+        what = f"operand {side} of {product.name!r}"
+        pattern = operand.pattern
+        if isinstance(pattern, CSR) and (pattern.rows, pattern.columns) != needed:
+            raise ValueError(
+                f"pattern csr of {pattern.rows} x {pattern.columns}, {what} needs "
+                f"{needed[0]} x {needed[1]}"
+            )
+        matrix = matrices.get(operand.tensor)
+        if matrix is None:
+            continue
+        if not isinstance(pattern, CSR):
+            raise ValueError(f"{what} is a stored matrix, its pattern must be csr")
+        if (matrix.rows, matrix.columns, matrix.nnz) != (*needed, pattern.nnz):
+            raise ValueError(
+                f"matrix {matrix.tensor!r} is {matrix.rows} x {matrix.columns} with {matrix.nnz} "
+                f"nonzeros, {what} needs {needed[0]} x {needed[1]} with {pattern.nnz}"
+            )
+
+
 @dataclass(frozen=True)
 class Trace:
-    """A validated manifest and the packed bits of its stored masks.
+    """A validated manifest, the packed bits of its stored masks, and its matrices.
 
     Attributes:
         manifest: names, shapes, patterns and dependencies.
         bits: packed (rows, bytes) arrays of the stored masks, by mask id.
+        matrices: sparse matrices with their values, by tensor name.
     """
 
     manifest: Manifest
     bits: Mapping[str, PackedBits] = field(default_factory=dict)
+    matrices: Mapping[str, CsrMatrix] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -134,6 +170,17 @@ class Trace:
                 return mask_bits.generate(mask)
         raise KeyError(mask_id)
 
+    def matrix(self, tensor: str) -> CsrMatrix:
+        """The sparse matrix stored as `tensor`.
+
+        Raises:
+            InputError: the trace stores no matrix of that name.
+        """
+        if tensor not in self.matrices:
+            stored = ", ".join(sorted(self.matrices)) or "none"
+            raise InputError(f"{self.name}: no matrix stored as {tensor!r} (stored: {stored})")
+        return self.matrices[tensor]
+
     def graph(self) -> nx.DiGraph[str]:
         """Dependencies as a networkx graph: nodes are operator names with an `operator` value."""
         import networkx as nx
@@ -150,11 +197,15 @@ class Trace:
         return json.dumps(data, indent=1, sort_keys=False) + "\n"
 
     def sha256(self) -> str:
-        """Hash of the manifest and all stored mask bits."""
+        """Hash of the manifest and all stored mask bits and matrices."""
         digest = hashlib.sha256(self.manifest_json().encode())
         for mask_id in sorted(self.bits):
             digest.update(mask_id.encode())
             digest.update(self.bits[mask_id].tobytes())
+        for tensor in sorted(self.matrices):
+            digest.update(tensor.encode())
+            for _, array in self.matrices[tensor].arrays():
+                digest.update(array.view(np.uint8).data)
         return digest.hexdigest()
 
     def check_masks(self, where: str) -> None:

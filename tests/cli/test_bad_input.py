@@ -88,7 +88,7 @@ def test_an_empty_model(trace: Path, out: Path) -> None:
 
 def test_a_pattern_the_machine_has_no_hardware_for(trace: Path, out: Path) -> None:
     manifest = manifest_of()
-    operand = {"tensor": "w", "pattern": {"kind": "csr", "rows": 3, "columns": 16, "nnz": 4}}
+    operand = {"tensor": "w", "pattern": {"kind": "csr", "rows": 16, "columns": 3, "nnz": 4}}
     spgemm = gemm(kind="spgemm", a={"tensor": "x"}, b=operand)
     rewritten(trace, {**manifest, "operators": [spgemm]})
     run_refused("'fc.FF'.*'spgemm' does not run on machine family 'sat'", trace, out)

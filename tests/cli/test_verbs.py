@@ -66,7 +66,7 @@ def test_sweep(tmp_path: Path, trace: Path) -> None:
 
 
 def test_a_sweep_with_failed_points_is_exit_code_1(tmp_path: Path) -> None:
-    operand = {"tensor": "w", "pattern": {"kind": "csr", "rows": 3, "columns": 16, "nnz": 4}}
+    operand = {"tensor": "w", "pattern": {"kind": "csr", "rows": 16, "columns": 3, "nnz": 4}}
     spgemm = gemm(kind="spgemm", b=operand)
     manifest = Manifest.model_validate(manifest_of(operators=[spgemm], masks=[]))
     save(Trace(manifest), tmp_path / "matrix.trace")

@@ -1,0 +1,1 @@
+"""Sparse matrices as workloads: readers, generators, and the traces of their products."""
