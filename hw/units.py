@@ -18,6 +18,7 @@ UNITS: dict[str, dict[str, str]] = {
     "sat": {
         "uspe": "hw.sat.uspe_unit",
         "sore": "hw.sat.sore_unit",
+        "wuve": "hw.sat.wuve_unit",
     },
 }
 

@@ -12,3 +12,5 @@ FP32_EXPONENT_MAX = 0xFF
 #: The one NaN that leaves an operator, whatever payloads went in.
 FP32_QUIET_NAN = 0x7FC00000
 FP32_INFINITY = 0x7F800000
+FP16_QUIET_NAN = 0x7E00
+FP16_INFINITY = 0x7C00

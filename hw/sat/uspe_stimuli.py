@@ -244,16 +244,16 @@ def _with_random_data(
     """Fill the fields that carry data; in half of the cases all of it is finite."""
     clocks = len(stimulus.en)
     finite = rng.random() < 0.5
-    stimulus.a[:] = _halves(rng, (clocks, spec.m_max), finite)
-    stimulus.w_value[:] = _halves(rng, (clocks,), finite)
+    stimulus.a[:] = halves(rng, (clocks, spec.m_max), finite)
+    stimulus.w_value[:] = halves(rng, (clocks,), finite)
     stimulus.w_index[:] = rng.integers(spec.m_max, size=clocks)
     stimulus.w_slot[:] = rng.integers(spec.n_max, size=clocks)
     stimulus.w_row[:] = rng.integers(min(spec.rows, int(rng.choice([2, spec.rows]))), size=clocks)
-    stimulus.p_value[:] = _singles(rng, clocks, finite)
+    stimulus.p_value[:] = singles(rng, clocks, finite)
     return stimulus
 
 
-def _halves(
+def halves(
     rng: np.random.Generator, shape: tuple[int, ...], finite: bool
 ) -> npt.NDArray[np.uint16]:
     """FP16 bits: any, landmarks, subnormals, and numbers of a network's size, mixed."""
@@ -267,7 +267,7 @@ def _halves(
     return np.choose(rng.integers(len(choices), size=shape), choices).astype(np.uint16)
 
 
-def _singles(rng: np.random.Generator, size: int, finite: bool) -> npt.NDArray[np.uint32]:
+def singles(rng: np.random.Generator, size: int, finite: bool) -> npt.NDArray[np.uint32]:
     """FP32 bits: any, landmarks, subnormals, and numbers of a network's size, mixed."""
     any_bits = rng.integers(1 << 32, size=size, dtype=np.uint32)
     if finite:

@@ -1,0 +1,81 @@
+"""Conversions between FP16 and FP32, as logic without registers."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.arith.float_formats import FP16, FP16_INFINITY, FP16_QUIET_NAN, FP32, FP32_QUIET_NAN
+from hw.arith.leading_zeros import normalise
+
+#: Difference of the exponent biases
+_BIAS = 127 - 15
+
+
+class Fp16ToFp32(wiring.Component):
+    """binary16 as binary32: exact, subnormals at their value; NaN becomes the canonical NaN."""
+
+    def __init__(self):
+        super().__init__({"half": In(FP16), "single": Out(FP32)})
+
+    def elaborate(self, _platform):
+        m = Module()
+        half = self.half
+        normalised, zeros = normalise(m, "fraction", half.fraction)
+        m.d.comb += self.single.sign.eq(half.sign)
+        with m.If(half.exponent.all() & half.fraction.any()):
+            m.d.comb += self.single.eq(FP32_QUIET_NAN)
+        with m.Elif(half.exponent.all()):
+            m.d.comb += self.single.exponent.eq(0xFF)
+        with m.Elif(half.exponent.any()):
+            m.d.comb += [
+                self.single.exponent.eq(half.exponent + _BIAS),
+                self.single.fraction.eq(Cat(Const(0, 13), half.fraction)),
+            ]
+        with m.Elif(half.fraction.any()):
+            m.d.comb += [
+                self.single.exponent.eq(_BIAS - zeros),
+                self.single.fraction.eq(Cat(Const(0, 14), normalised[:9])),
+            ]
+        return m
+
+
+class Fp32ToFp16(wiring.Component):
+    """binary32 as binary16: rounded once to nearest, ties to even, subnormals kept.
+
+    Overflow gives infinity; NaN becomes the canonical NaN.
+    """
+
+    def __init__(self):
+        super().__init__({"single": In(FP32), "half": Out(FP16)})
+
+    def elaborate(self, _platform):
+        m = Module()
+        single = self.single
+        exponent = Signal(signed(10))
+        distance = Signal(4)
+        m.d.comb += exponent.eq(single.exponent - _BIAS)
+        # Below the normal range the significand moves right; 12 places leave nothing but a rest.
+        with m.If(exponent < -10):
+            m.d.comb += distance.eq(12)
+        with m.Elif(exponent < 1):
+            m.d.comb += distance.eq(1 - exponent)
+        wide = Signal(36)
+        m.d.comb += wide.eq(Cat(Const(0, 12), single.fraction, single.exponent.any()) >> distance)
+        fraction, tie_or_more = wide[25:35], wide[24]
+        rounded = Signal(15)
+        m.d.comb += rounded.eq(
+            Cat(fraction, Mux(exponent < 1, 0, exponent[:5]))
+            + (tie_or_more & (wide[:24].any() | fraction[0]))
+        )
+        with m.If(single.exponent.all() & single.fraction.any()):
+            m.d.comb += self.half.eq(FP16_QUIET_NAN)
+        with m.Elif(exponent > 30):
+            m.d.comb += self.half.eq(Cat(Const(FP16_INFINITY, 15), single.sign))
+        with m.Else():
+            m.d.comb += self.half.eq(Cat(rounded, single.sign))
+        return m
+
+
+__all__ = ["Fp16ToFp32", "Fp32ToFp16"]
