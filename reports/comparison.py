@@ -20,8 +20,8 @@ def compare(folders: Sequence[Path]) -> pd.DataFrame:
         One row per run: folder, network, variant, phase, batch, machine, fidelity, total_cycles,
         seconds, energy_j, utilisation, macs_dense, macs_effective, dram_bytes; baseline (the
         folder of the first run), speedup (seconds of the baseline over seconds of the run),
-        energy_ratio (joules of the baseline over joules of the run), and warning (why the ratios
-        may mislead, else empty).
+        energy_ratio (joules of the baseline over joules of the run), both None for other work, and
+        warning (why the ratios may mislead, else empty).
 
     Raises:
         InputError: no folder, a folder given twice, or one that is not a sound result folder.
@@ -49,8 +49,8 @@ def compare(folders: Sequence[Path]) -> pd.DataFrame:
             "macs_effective": run.summary.macs_effective,
             "dram_bytes": run.summary.dram_bytes,
             "baseline": str(first.path),
-            "speedup": first.summary.seconds / run.summary.seconds,
-            "energy_ratio": _ratio(first.summary.energy_j, run.summary.energy_j),
+            "speedup": _ratio(first.summary.seconds, run.summary.seconds, first, run),
+            "energy_ratio": _ratio(first.summary.energy_j, run.summary.energy_j, first, run),
             "warning": warning(first, run),
         }
         for run in runs
@@ -58,8 +58,8 @@ def compare(folders: Sequence[Path]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _ratio(baseline: float, value: float) -> float | None:
-    return baseline / value if value else None
+def _ratio(baseline: float, value: float, first: Run, run: Run) -> float | None:
+    return baseline / value if value and first.work == run.work else None
 
 
 def differences(first: Run, second: Run) -> list[str]:

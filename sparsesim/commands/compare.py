@@ -24,6 +24,8 @@ _COLUMNS = (
     "speedup",
     "energy_ratio",
 )
+#: Said once above the table where all runs agree.
+_WHAT_RAN = ("network", "variant", "phase", "batch", "machine")
 
 
 @click.command()
@@ -41,10 +43,13 @@ def compare(folders: tuple[Path, ...], as_json: bool) -> None:
         print_json({"runs": rows})
         return
     numeric = set(table.select_dtypes("number").columns)
+    same = [column for column in _WHAT_RAN if len(rows) > 1 and table[column].nunique() == 1]
+    shown = [column for column in _COLUMNS if column not in same]
+    common = "".join(f"{column} {rows[0][column]}, " for column in same)
     print_table(
-        f"{len(rows)} runs; ratios are to {rows[0]['baseline']}",
-        [(column, column in numeric) for column in _COLUMNS],
-        [[_shown(row[column]) for column in _COLUMNS] for row in rows],
+        f"{common}{len(rows)} runs; ratios are to {rows[0]['baseline']}",
+        [(column.replace("_", " "), column in numeric) for column in shown],
+        [[_shown(row[column]) for column in shown] for row in rows],
     )
     for row in rows:
         if row["warning"]:

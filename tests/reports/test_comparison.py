@@ -52,6 +52,7 @@ def test_one_changed_parameter_is_no_warning_two_are(tmp_path: Path) -> None:
 def test_other_work_is_no_speedup(tmp_path: Path, other: dict[str, Any]) -> None:
     table = compare([make(tmp_path / "a"), make(tmp_path / "b", **other)])
     assert table["warning"][1].startswith("not the same network, phase and batch: no speedup")
+    assert table[["speedup", "energy_ratio"]].loc[1].isna().all()
 
 
 def test_a_run_without_energy_has_no_energy_ratio(tmp_path: Path) -> None:
