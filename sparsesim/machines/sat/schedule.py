@@ -2,8 +2,9 @@
 
 A GEMM is cut into blocks of `block_m` x `block_k` x `block_n` that fit half of each on-chip
 buffer. Blocks run with k innermost, so that results stay on chip until they are complete; the
-outer loop is over m or over n. The prediction takes the activation buffer at its average rate and
-the DRAM stream as perfectly overlapped; the simulation then says what really happens.
+outer loop is over m or over n. The prediction samples the bank pattern of the activation buffer away
+from image borders and takes the DRAM stream as perfectly overlapped; the simulation then says what
+really happens.
 """
 
 from __future__ import annotations
@@ -173,10 +174,10 @@ def _fitting_blocks(
 
 
 def pass_clocks(shape: PassShape, image: Image, m_length: int, k_length: int) -> int:
-    """Clocks of one pass, with the activation buffer at its average rate.
+    """Clocks of one pass, with the bank pattern of a few fetch units taken for all.
 
-    Exact where no unit exceeds what its time allows; which units do, image borders and line ends,
-    is left to the simulation.
+    Exact where no unit exceeds what its time allows; what image borders and line ends change is
+    left to the simulation.
     """
     if shape.dataflow == WS:
         return ceil(shape.load + _ws_stream(shape, image, m_length, k_length)) + flush_clocks(
