@@ -2,9 +2,9 @@
 
 A GEMM is cut into blocks of `block_m` x `block_k` x `block_n` that fit half of each on-chip
 buffer. Blocks run with k innermost, so that results stay on chip until they are complete; the
-outer loop is over m or over n. The prediction samples the bank pattern of the activation buffer away
-from image borders and takes the DRAM stream as perfectly overlapped; the simulation then says what
-really happens.
+outer loop is over m or over n. The prediction samples the bank pattern of the activation buffer
+away from image borders and takes the DRAM stream as perfectly overlapped; the simulation then says
+what really happens.
 """
 
 from __future__ import annotations
