@@ -1,4 +1,4 @@
-"""A matrix by name: the form of the source decides how it is read or generated."""
+"""A matrix by name: the form of the source decides how it is read or drawn."""
 
 from __future__ import annotations
 
@@ -6,32 +6,41 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sparsesim.trace import CsrMatrix
+from workloads.matrices.edge_list import read_edge_list
+from workloads.matrices.generators import generate, is_generator
+from workloads.matrices.graphs import GRAPH_SUFFIXES, read_graph
 from workloads.matrices.matrix_market import read_matrix_market
+from workloads.matrices.npz_file import read_npz
 
 _READERS: dict[str, Callable[[Path, Callable[[str], None]], CsrMatrix]] = {
     ".mtx": read_matrix_market,
-    ".mtx.gz": read_matrix_market,
+    ".npz": read_npz,
+    **dict.fromkeys((".edges", ".edgelist", ".el", ".tsv", ".csv", ".txt"), read_edge_list),
+    **dict.fromkeys(GRAPH_SUFFIXES, read_graph),
 }
-
-
-def suffix_of(source: str) -> str:
-    """The ending of a file's name in lower case, ``.gz`` with what it compresses."""
-    suffixes = [suffix.lower() for suffix in Path(source).suffixes]
-    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
+_GZIPPED = (".mtx", ".edges", ".edgelist", ".el", ".tsv", ".csv", ".txt")
 
 
 def is_matrix_source(source: str) -> bool:
-    """Whether `source` names a sparse matrix rather than a network."""
-    return suffix_of(source) in _READERS
+    """Whether `source` names a sparse matrix: by the suffix of a file, or by a generator."""
+    return is_generator(source) or _reader(source) is not None
 
 
 def load_matrix(source: str, on_message: Callable[[str], None]) -> CsrMatrix:
-    """Read or generate the matrix `source`, for which `is_matrix_source` holds.
+    """Read or draw the matrix `source`, for which `is_matrix_source` holds.
 
     Args:
         on_message: called with each line a user should see.
 
     Raises:
-        InputError: the file cannot be read or is no such matrix, in one line.
+        InputError: it cannot be read or is no such matrix, in one line.
     """
-    return _READERS[suffix_of(source)](Path(source), on_message)
+    reader = _reader(source)
+    return generate(source) if reader is None else reader(Path(source), on_message)
+
+
+def _reader(source: str) -> Callable[[Path, Callable[[str], None]], CsrMatrix] | None:
+    path = Path(source)
+    if path.suffix.lower() == ".gz" and Path(path.stem).suffix.lower() in _GZIPPED:
+        path = Path(path.stem)
+    return _READERS.get(path.suffix.lower())
