@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from sparsesim.errors import InputError
 from sparsesim.trace import Dense, Trace
 from sparsesim.validation import shown
+from workloads.drawn_masks import DrawnMasks
 from workloads.forward_pass import add_forward
+from workloads.found_masks import FoundMasks
+from workloads.mask_source import MaskSource
 from workloads.matrices.extract import extract_product
 from workloads.matrices.source import is_matrix_source
 from workloads.pruning.methods import LayerPlan, plan_layers
 from workloads.pruning.weight_masks import WeightMasks
-from workloads.recipe import METHODS, PHASES, Pruning, check_choice, parse_pruning
+from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_pruning
 from workloads.trace_builder import TraceBuilder
 from workloads.training_phases import STRIDED_BP_NOTE, add_backward
 
@@ -35,12 +38,14 @@ def _silent(_message: str) -> None:
 def extract(
     source: str,
     *,
-    prune: str = "none",
+    prune: str = DETECT,
     method: str = "bdwp",
     phase: str = "training",
     batch: int = 32,
     seed: int = 0,
     checkpoint: Path | None = None,
+    model: str | None = None,
+    lazy: bool = False,
     times: str | None = None,
     allow_unknown: bool = False,
     on_message: Callable[[str], None] = _silent,
@@ -48,13 +53,19 @@ def extract(
     """Capture a network, prune it and derive the operators of one step.
 
     Args:
-        source: a catalog name, or ``module:function`` returning (module, example inputs).
-        prune: ``none``, ``nm:N:M``, ``balanced:S`` or ``unstructured:P``.
+        source: a catalog name; ``module:function`` returning (module, example inputs); a ``.pt2``
+            or ``.onnx`` file; or a file of weights (``.safetensors``, ``.pt``), with `model`.
+        prune: ``detect`` (keep the zeros that the weights have, whatever pattern they follow),
+            ``none`` (dense), or a recipe such as ``nm:N:M``, ``balanced:S``, ``unstructured:P``.
         method: which products of training are pruned; see `workloads.pruning.methods`.
         phase: ``training`` (FF, loss, BP, WU, update) or ``inference`` (forward alone).
         batch: samples in one step.
         seed: of the initial weights, and of training where the entry trains.
-        checkpoint: a ``.pt`` state dict to take the weights from.
+        checkpoint: a ``.pt`` or ``.safetensors`` state dict to take the weights from.
+        model: the architecture (a catalog name or ``module:function``) of a `source` that is a
+            file of weights.
+        lazy: build the model on torch's meta device: no weight takes memory, and the masks are
+            descriptors (pattern, density, seed) that are drawn when they are read.
         times: what the matrix `source` is multiplied with (itself if None): ``transpose``,
             ``dense:COLS`` or another matrix; see `workloads.matrices`.
         allow_unknown: count an unsupported operator as an element-wise step.
@@ -64,10 +75,12 @@ def extract(
         InputError: anything wrong with the arguments, the model or the checkpoint, in one line.
     """
     if is_matrix_source(source):
-        return extract_product(source, times, prune, checkpoint, on_message)
+        kept = "none" if prune == DETECT else prune
+        return extract_product(source, times, kept, checkpoint, on_message)
     if times is not None:
         raise InputError(f"--times {shown(times)}: {source} is not a matrix")
-    pattern = parse_pruning(prune)
+    detecting = prune == DETECT
+    pattern = Dense() if detecting else parse_pruning(prune)
     check_choice("--method", method, METHODS)
     check_choice("--phase", phase, PHASES)
     _check_whole("--batch", batch, 1, 2**31 - 1)
@@ -80,20 +93,36 @@ def extract(
     from workloads.pytorch.capture import capture
     from workloads.pytorch.checkpoint import load_checkpoint, refuse_non_finite
     from workloads.pytorch.lower import lower
-    from workloads.pytorch.source import check_source, load_network
+    from workloads.pytorch.source import is_weight_file, load_network
 
-    check_source(source)
+    if is_weight_file(source):
+        if model is None:
+            raise InputError(
+                f"{source}: a file of weights; name its architecture with --model (a catalog name "
+                "or module:function)"
+            )
+        if checkpoint is not None:
+            raise InputError(f"{source}: is a file of weights itself; drop --checkpoint")
+        architecture, checkpoint = model, Path(source)
+    elif model is not None:
+        raise InputError(f"--model {shown(model)}: {source} is not a file of weights")
+    else:
+        architecture = source
+    if lazy and checkpoint is not None:
+        raise InputError(f"--lazy: no weights are read; drop {checkpoint} or --lazy")
     training = phase == "training"
     dense = isinstance(pattern, Dense) or method == "dense"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = load_network(source, batch, on_message)
-        weights_from = "seeded (no checkpoint)"
+        network = load_network(architecture, batch, on_message, lazy)
+        weights_from = network.weights
+        rules: dict[str, str] = {}
         if checkpoint is not None:
-            load_checkpoint(network.module, Path(checkpoint))
+            rules = load_checkpoint(network.module, Path(checkpoint))
             weights_from = f"checkpoint {Path(checkpoint).name}"
-        refuse_non_finite(network.module, source)
-        untrained = copy.deepcopy(network.module) if network.training else None
+        if not lazy:
+            refuse_non_finite(network.module, source)
+        untrained = copy.deepcopy(network.module) if network.training and not lazy else None
         graph = lower(source, capture(network, training), allow_unknown)
         plans = plan_layers(graph.weights, pattern, method, training)
         learned: dict[str, Any] = {}
@@ -102,7 +131,12 @@ def extract(
             learned = _learn(network, untrained, graph, pattern, method, recipe, seed, on_message)
             weights_from = learned.pop("weights")
 
-        masks = WeightMasks(plans)
+        found = FoundMasks()
+        masks: MaskSource = WeightMasks(plans)
+        if lazy:
+            masks = DrawnMasks(plans, seed)
+        elif detecting:
+            masks = found
         builder = TraceBuilder(masks)
         add_forward(graph, builder, training)
         loss = add_backward(graph, builder) if training else None
@@ -115,24 +149,48 @@ def extract(
         "source": source,
         "model": type(network.module).__name__,
         "parameters": sum(value.numel() for value in network.module.parameters()),
-        "prune": prune,
-        "method": "dense" if dense else method,
+        **_pruned_how(prune, method, dense, found),
         "phase": phase,
         "batch": network.batch,
         "seed": seed,
         "weights": weights_from,
         "left_dense": left_dense,
         "torch": str(torch.__version__),
+        **({"lazy": "masks are drawn from the seed when they are read"} if lazy else {}),
+        **({"stored_as": rules} if rules else {}),
         **learned,
     }
     if loss is not None:
         provenance["loss"] = loss
-    notes = _notes(pattern, method, training, builder)
+    _say_found(found, on_message)
+    notes = [] if found.sparse else _notes(pattern, method, training, builder)
+    notes += network.notes
     for note in notes:
         if note not in (STRIDED_BP_NOTE, DENSE_NOTE):  # neither is a surprise
             on_message(note)
     provenance["notes"] = notes
     return builder.build(source, provenance)
+
+
+def _pruned_how(prune: str, method: str, dense: bool, found: FoundMasks) -> dict[str, Any]:
+    """`prune`, `method` and, where zeros were looked for, what was found in each layer."""
+    if prune != DETECT:
+        return {"prune": prune, "method": "dense" if dense else method}
+    if not found.sparse:
+        return {"prune": "none", "method": "dense"}
+    words = {layer: detected.words for layer, detected in found.found.items()}
+    return {"prune": DETECT, "method": "given", "detected": words}
+
+
+def _say_found(found: FoundMasks, on_message: Callable[[str], None]) -> None:
+    """One line per pattern that was found, with the layers that follow it."""
+    layers: dict[str, list[str]] = {}
+    for layer, detected in found.found.items():
+        if detected.sparse or detected.density == 0.0:
+            layers.setdefault(detected.words, []).append(layer)
+    for words, names in layers.items():
+        shown_names = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+        on_message(f"found {words}: {shown_names} (--prune overrides)")
 
 
 def _check_whole(option: str, value: int, low: int, high: int) -> None:
@@ -182,7 +240,7 @@ def _notes(pattern: Pruning, method: str, training: bool, builder: TraceBuilder)
         notes.append(DENSE_NOTE)
     elif method == "dense":
         notes.append("--method dense: nothing is pruned")
-    elif not training and not builder.masks.bits:
+    elif not training and not builder.masks.records:
         notes.append(f"method {method} leaves the forward pass dense: nothing is pruned")
     if training and builder.has_strided_convolution():
         notes.append(STRIDED_BP_NOTE)

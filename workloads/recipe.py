@@ -12,6 +12,8 @@ Pruning = Dense | NM | Balanced | Unstructured
 Method = Literal["dense", "srste", "sdgp", "sdwp", "bdwp"]
 TracePhase = Literal["inference", "training"]
 
+#: `--prune` of weights that are taken as they are: their zeros are found, none are added.
+DETECT = "detect"
 METHODS: tuple[str, ...] = get_args(Method)
 PHASES: tuple[str, ...] = get_args(TracePhase)
 #: Length of the groups in which a balanced pattern keeps equally many.

@@ -19,13 +19,13 @@ from sparsesim.trace import (
 from sparsesim.trace.operators import DType, Role
 from sparsesim.trace.trace import operator_tensors
 from workloads.forward_graph import ForwardGemm, Storage, View
-from workloads.pruning.weight_masks import WeightMasks
+from workloads.mask_source import MaskSource
 
 
 class TraceBuilder:
     """Operators in the order they are added, each depending on the writers of what it reads."""
 
-    def __init__(self, masks: WeightMasks) -> None:
+    def __init__(self, masks: MaskSource) -> None:
         self.masks = masks
         self._tensors: dict[str, Tensor] = {}
         self._operators: list[Operator] = []

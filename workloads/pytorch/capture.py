@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from sparsesim.errors import InputError
@@ -54,18 +55,8 @@ def capture(network: Network, training: bool) -> Captured:
     Raises:
         InputError: the model cannot be exported; the first line of torch's reason is shown.
     """
-    module = network.module.train(training)
-    name = type(module).__name__
-    try:
-        with warnings.catch_warnings(), _quiet_export():
-            warnings.simplefilter("ignore")
-            program = torch.export.export(module, network.args, network.kwargs, strict=False)
-    except Exception as error:  # torch.export raises many types, all about the user's model
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"{network.source}: torch.export cannot capture {name} "
-            f"({type(error).__name__}: {reason})"
-        ) from None
+    module = network.module
+    program = network.program or _export(network, module.train(training))
     # A tied parameter has several names in the exporter's signature: the module's first one counts.
     names = {id(value): path for path, value in module.named_parameters()}
     parameters: dict[str, str] = {}
@@ -80,6 +71,19 @@ def capture(network: Network, training: bool) -> Captured:
         elif spec.kind is InputKind.CONSTANT_TENSOR:
             constants[placeholder] = program.constants[target]
     return Captured(module, inline_regions(program.graph_module), parameters, buffers, constants)
+
+
+def _export(network: Network, module: nn.Module) -> ExportedProgram:
+    try:
+        with warnings.catch_warnings(), _quiet_export():
+            warnings.simplefilter("ignore")
+            return torch.export.export(module, network.args, network.kwargs, strict=False)
+    except Exception as error:  # torch.export raises many types, all about the user's model
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{network.source}: torch.export cannot capture {type(module).__name__} "
+            f"({type(error).__name__}: {reason})"
+        ) from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A user's weights: reading a checkpoint, and refusing weights that are not numbers."""
+"""Putting a checkpoint into a model, and refusing weights that are not numbers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ from torch import Tensor, nn
 
 from sparsesim.errors import InputError
 from sparsesim.validation import did_you_mean, shown
+from workloads.pytorch.sparse_storage import to_plain
+from workloads.pytorch.weight_files import WEIGHT_SUFFIXES, read_weights
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
 
+def load_checkpoint(module: nn.Module, path: Path) -> dict[str, str]:
+    """Load a ``.pt``/``.pth``/``.safetensors`` state dict into `module`; keys and shapes must fit.
 
-def load_checkpoint(module: nn.Module, path: Path) -> None:
-    """Load a ``.pt``/``.pth`` state dict into `module`; every key and shape must match.
+    Masks beside weights, sparse layouts and packed 2:4 tensors are turned into weights with
+    zeros (`workloads.pytorch.sparse_storage`). A missing key is filled where the model ties that
+    tensor to one that is there.
 
-    A state dict inside ``{"state_dict": ...}`` and the ``module.`` prefix of data-parallel
-    training are understood.
+    Returns:
+        Which rule gave each weight that was not stored as a plain tensor.
 
     Raises:
         InputError: names the file and the key.
     """
-    state = _read(path)
-    if state and all(str(key).startswith("module.") for key in state):
-        state = {str(key).removeprefix("module."): value for key, value in state.items()}
+    if path.suffix.lower() not in WEIGHT_SUFFIXES:
+        raise InputError(f"{path}: not a checkpoint (give {', '.join(WEIGHT_SUFFIXES)})")
     expected = module.state_dict()
+    plain = to_plain(read_weights(path), expected, path)
+    state = _with_tied(plain.state, expected)
     for key, value in expected.items():
         if key not in state and not key.endswith("num_batches_tracked"):
             hint = did_you_mean(key, [str(name) for name in state])
@@ -40,49 +45,47 @@ def load_checkpoint(module: nn.Module, path: Path) -> None:
             raise InputError(
                 f"{path}: {key}: shape {list(found.shape)}, the model needs {list(value.shape)}"
             )
-        if found.layout is not torch.strided:
-            raise InputError(f"{path}: {key}: layout {found.layout}; only dense tensors are read")
+        if found.dtype.is_floating_point != value.dtype.is_floating_point:
+            raise InputError(f"{path}: {key}: is {found.dtype}, the model needs {value.dtype}")
     for key in state:
         if key not in expected:
             hint = did_you_mean(str(key), expected)
             raise InputError(f"{path}: key {shown(key)} is not in the model{hint}")
     _refuse_non_finite(state, str(path))
     module.load_state_dict({**expected, **state})
+    return plain.rules
+
+
+def _with_tied(state: dict[str, Any], expected: Mapping[str, Tensor]) -> dict[str, Any]:
+    """`state` with the keys added that share storage with a key it has (safetensors keeps one)."""
+    stored = {expected[key].data_ptr(): key for key in state if key in expected}
+    tied = {
+        key: state[stored[value.data_ptr()]]
+        for key, value in expected.items()
+        if key not in state and value.numel() and value.data_ptr() in stored
+    }
+    return {**state, **tied}
 
 
 def refuse_non_finite(module: nn.Module, where: str) -> None:
-    """Refuse parameters and buffers without values (meta device), with NaN or infinity.
+    """Refuse parameters and buffers without values (meta device), with NaN or infinity, or empty.
 
     Raises:
         InputError: names the tensor.
     """
+    for key, value in module.named_parameters():
+        if not value.numel():
+            raise InputError(f"{where}: {key}: has 0 elements (shape {list(value.shape)})")
     _refuse_non_finite(module.state_dict(), where)
 
 
 def _refuse_non_finite(state: Mapping[str, Any], where: str) -> None:
     for key, value in state.items():
         if value.is_meta:
-            raise InputError(f"{where}: {key}: is on the meta device and holds no values")
+            raise InputError(
+                f"{where}: {key}: is on the meta device and holds no values (--lazy draws masks "
+                "instead of reading weights)"
+            )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             what = "NaN" if bool(torch.isnan(value).any()) else "infinite"
             raise InputError(f"{where}: {key}: holds {what} values")
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    if path.suffix.lower() == ".safetensors":
-        raise InputError(f"{path}: .safetensors checkpoints are not read by this version; give .pt")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # torch reports a foreign file in many ways
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"{path}: not a checkpoint of tensors alone ({type(error).__name__}: {reason})"
-        ) from None
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: holds a {type(content).__name__}, a state dict is needed")
-    return content

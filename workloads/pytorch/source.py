@@ -1,4 +1,4 @@
-"""A network by name: from the catalog, or a user's ``module:function``."""
+"""A network by name: from the catalog, a user's ``module:function``, or a file with its graph."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -18,9 +18,16 @@ from torch import nn
 from sparsesim.errors import InputError
 from sparsesim.validation import did_you_mean, shown
 from workloads.catalog import CatalogEntry, Training, catalog_names, load_entry
+from workloads.pytorch.weight_files import WEIGHT_SUFFIXES
 
-_LATER = (".pt2", ".safetensors", ".onnx", ".mtx")
-_FORMS = "a catalog name ({}) or module:function"
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+_GRAPH_SUFFIXES = (".pt2", ".onnx")
+_FORMS = (
+    "a catalog name ({}), module:function, a .pt2 or .onnx file, weights (.safetensors, .pt) with "
+    "--model, a .mtx matrix"
+)
 
 
 @dataclass
@@ -32,6 +39,12 @@ class Network:
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
     training: Training | None = None
+    #: Where the weights come from, in words.
+    weights: str = "seeded (no checkpoint)"
+    #: The program of a ``.pt2`` file, which is captured already.
+    program: ExportedProgram | None = None
+    #: What a user should know of how the network was read.
+    notes: list[str] = field(default_factory=list)
 
     @property
     def batch(self) -> int | None:
@@ -42,45 +55,39 @@ class Network:
         return None
 
 
-def check_source(source: str) -> None:
-    """Refuse a source that is neither in the catalog nor of the form ``module:function``.
+def is_weight_file(source: str) -> bool:
+    """Whether `source` names a file of tensors, which needs an architecture to go onto."""
+    return Path(source).suffix.lower() in WEIGHT_SUFFIXES
+
+
+def load_network(
+    source: str, batch: int, on_message: Callable[[str], None], lazy: bool = False
+) -> Network:
+    """Build the model and its example inputs, or read them from a ``.pt2`` or ``.onnx`` file.
+
+    Args:
+        source: a catalog name, ``module:function`` or a file.
+        batch: samples, where the source can choose.
+        on_message: called with each line a user should see.
+        lazy: build on the meta device.
 
     Raises:
-        InputError: lists what is accepted.
+        InputError: lists what is accepted; or the module or function does not exist, fails, or
+            returns something else; or the file is not what its name says.
     """
-    names = catalog_names()
-    accepted = _FORMS.format(", ".join(names))
-    if source in names:
-        return
-    if Path(source).suffix.lower() in _LATER:
-        raise InputError(
-            f"{source}: {Path(source).suffix} sources are not read by this version; "
-            f"accepted: {accepted}"
-        )
-    module, separator, function = source.partition(":")
-    if not separator:
-        raise InputError(
-            f"unknown source {shown(source)}{did_you_mean(source, names)}; accepted: {accepted}"
-        )
-    is_file = "/" in module or module.endswith(".py")
-    parts = [*module.split("."), function]
-    if is_file or not all(part.isidentifier() for part in parts):
-        hint = " (a module name, without .py and slashes)" if is_file else ""
-        raise InputError(f"source {shown(source)}: must be module:function{hint}")
-
-
-def load_network(source: str, batch: int, on_message: Callable[[str], None]) -> Network:
-    """Build the model and its example inputs; `check_source` has accepted `source`.
-
-    Raises:
-        InputError: the module or function does not exist, fails, or returns something else.
-    """
+    _check_source(source)
+    if Path(source).suffix.lower() in _GRAPH_SUFFIXES and source not in catalog_names():
+        if lazy:
+            raise InputError(f"--lazy: {source} holds its weights; only models are built lazily")
+        return _read_graph(Path(source), batch)
+    device = torch.device("meta") if lazy else nullcontext()
     if source in catalog_names():
         entry: CatalogEntry = load_entry(source)
-        module, args = entry.build(batch)
+        with device:
+            module, args = entry.build(batch)
         return Network(source, module, args, training=entry.training)
     module_name, _, function_name = source.partition(":")
-    with _current_directory_importable():
+    with _current_directory_importable(), device:
         function = _find_function(source, module_name, function_name)
         takes_batch = _takes_batch(function)
         try:
@@ -94,6 +101,44 @@ def load_network(source: str, batch: int, on_message: Callable[[str], None]) -> 
         on_message(
             f"{source}: {function_name}() takes no batch keyword; its example inputs are used as "
             f"they are (batch {network.batch})"
+        )
+    return network
+
+
+def _check_source(source: str) -> None:
+    names = catalog_names()
+    accepted = _FORMS.format(", ".join(names))
+    if source in names or Path(source).suffix.lower() in _GRAPH_SUFFIXES:
+        return
+    module, separator, function = source.partition(":")
+    if not separator:
+        raise InputError(
+            f"unknown source {shown(source)}{did_you_mean(source, names)}; accepted: {accepted}"
+        )
+    is_file = "/" in module or module.endswith(".py")
+    parts = [*module.split("."), function]
+    if is_file or not all(part.isidentifier() for part in parts):
+        hint = " (a module name, without .py and slashes)" if is_file else ""
+        raise InputError(f"source {shown(source)}: must be module:function{hint}")
+
+
+def _read_graph(path: Path, batch: int) -> Network:
+    if path.suffix.lower() == ".onnx":
+        from workloads.onnx.source import read_onnx
+
+        return read_onnx(path, batch)
+    from workloads.pytorch.exported_program import load_program
+
+    program = load_program(path)
+    module = program.module(check_guards=False)
+    if program.example_inputs is None:
+        raise InputError(f"{path}: saved without example inputs, which give the shapes")
+    args, kwargs = program.example_inputs
+    network = Network(str(path), module, tuple(args), dict(kwargs), program=program)
+    network.weights = f"in {path.name}"
+    if network.batch != batch:
+        network.notes.append(
+            f"{path.name} was exported with batch {network.batch}, which is what the trace has"
         )
     return network
 
