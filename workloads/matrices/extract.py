@@ -31,7 +31,7 @@ def extract_product(
     Raises:
         InputError: a source that is no matrix, or shapes that do not fit.
     """
-    if prune != "none":
+    if prune not in ("none", "detect"):
         raise InputError(f"--prune {shown(prune)}: {source} is a matrix, it is taken as it is")
     if checkpoint is not None:
         raise InputError(f"--checkpoint {checkpoint}: {source} is a matrix, it has no weights")
