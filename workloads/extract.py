@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsesim.errors import InputError
 from sparsesim.trace import Dense, Trace
 from sparsesim.validation import shown
+from workloads.catalog import catalog_names, load_entry
 from workloads.drawn_masks import DrawnMasks
 from workloads.forward_pass import add_forward
 from workloads.found_masks import FoundMasks
@@ -45,6 +46,7 @@ def extract(
     seed: int = 0,
     checkpoint: Path | None = None,
     model: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
     lazy: bool = False,
     times: str | None = None,
     allow_unknown: bool = False,
@@ -64,8 +66,11 @@ def extract(
         checkpoint: a ``.pt`` or ``.safetensors`` state dict to take the weights from.
         model: the architecture (a catalog name or ``module:function``) of a `source` that is a
             file of weights.
+        parameters: of a catalog network, in place of its defaults (``--param``); see
+            `workloads.catalog_listing`.
         lazy: build the model on torch's meta device: no weight takes memory, and the masks are
-            descriptors (pattern, density, seed) that are drawn when they are read.
+            descriptors (pattern, density, seed) that are drawn when they are read. Networks of
+            the catalog that are too large to hold are always built so.
         times: what the matrix `source` is multiplied with (itself if None): ``transpose``,
             ``dense:COLS`` or another matrix; see `workloads.matrices`.
         allow_unknown: count an unsupported operator as an element-wise step.
@@ -75,6 +80,8 @@ def extract(
         InputError: anything wrong with the arguments, the model or the checkpoint, in one line.
     """
     if is_matrix_source(source):
+        if parameters:
+            raise InputError(f"--param: {source} is a matrix; networks of the catalog have them")
         kept = "none" if prune == DETECT else prune
         return extract_product(source, times, kept, checkpoint, on_message)
     if times is not None:
@@ -108,13 +115,14 @@ def extract(
         raise InputError(f"--model {shown(model)}: {source} is not a file of weights")
     else:
         architecture = source
+    lazy = lazy or (architecture in catalog_names() and load_entry(architecture).lazy)
     if lazy and checkpoint is not None:
         raise InputError(f"--lazy: no weights are read; drop {checkpoint} or --lazy")
     training = phase == "training"
     dense = isinstance(pattern, Dense) or method == "dense"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = load_network(architecture, batch, on_message, lazy)
+        network = load_network(architecture, batch, on_message, lazy, parameters)
         weights_from = network.weights
         rules: dict[str, str] = {}
         if checkpoint is not None:
@@ -150,6 +158,7 @@ def extract(
         "model": type(network.module).__name__,
         "parameters": sum(value.numel() for value in network.module.parameters()),
         **_pruned_how(prune, method, dense, found),
+        "configuration": network.configuration,
         "phase": phase,
         "batch": network.batch,
         "seed": seed,

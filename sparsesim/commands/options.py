@@ -24,8 +24,8 @@ overrides = click.option(
 )
 
 
-def parsed_overrides(texts: tuple[str, ...]) -> dict[str, Any]:
-    """The mapping that repeated ``--set key=value`` spell.
+def parsed_overrides(texts: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
+    """The mapping that repeated ``--set key=value`` (or another `option`) spell.
 
     Raises:
         InputError: one is not ``key=value``, or a key is set twice.
@@ -37,8 +37,8 @@ def parsed_overrides(texts: tuple[str, ...]) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     for text in texts:
-        key, value = parse_override(text)
+        key, value = parse_override(text, option)
         if key in found:
-            raise InputError(f"--set {key}: given twice")
+            raise InputError(f"{option} {key}: given twice")
         found[key] = value
     return found

@@ -134,7 +134,7 @@ def _known(key: str, spec_type: type[Record], where: str) -> None:
         )
 
 
-def parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
     """Split ``key=value``; the value is read as YAML, so 32, 19.2e9, true and words all work.
 
     Raises:
@@ -142,7 +142,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise InputError(f"--set {shown(text)}: must be key=value")
+        raise InputError(f"{option} {shown(text)}: must be key=value")
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError:

@@ -43,12 +43,18 @@ class Network:
     weights: str = "seeded (no checkpoint)"
     #: The program of a ``.pt2`` file, which is captured already.
     program: ExportedProgram | None = None
+    #: Samples in one step, where the example inputs do not say it first.
+    samples: int | None = None
+    #: Parameters of a catalog network and their values.
+    configuration: dict[str, Any] = field(default_factory=dict)
     #: What a user should know of how the network was read.
     notes: list[str] = field(default_factory=list)
 
     @property
     def batch(self) -> int | None:
-        """Leading extent of the first tensor among the example inputs."""
+        """`samples`, or the leading extent of the first tensor among the example inputs."""
+        if self.samples is not None:
+            return self.samples
         for value in (*self.args, *self.kwargs.values()):
             if isinstance(value, torch.Tensor) and value.ndim:
                 return int(value.shape[0])
@@ -61,7 +67,11 @@ def is_weight_file(source: str) -> bool:
 
 
 def load_network(
-    source: str, batch: int, on_message: Callable[[str], None], lazy: bool = False
+    source: str,
+    batch: int,
+    on_message: Callable[[str], None],
+    lazy: bool = False,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Network:
     """Build the model and its example inputs, or read them from a ``.pt2`` or ``.onnx`` file.
 
@@ -70,12 +80,16 @@ def load_network(
         batch: samples, where the source can choose.
         on_message: called with each line a user should see.
         lazy: build on the meta device.
+        parameters: of a catalog network, in place of its defaults.
 
     Raises:
         InputError: lists what is accepted; or the module or function does not exist, fails, or
             returns something else; or the file is not what its name says.
     """
     _check_source(source)
+    parameters = parameters or {}
+    if parameters and source not in catalog_names():
+        raise InputError(f"--param: {source} is not of the catalog, whose networks alone have them")
     if Path(source).suffix.lower() in _GRAPH_SUFFIXES and source not in catalog_names():
         if lazy:
             raise InputError(f"--lazy: {source} holds its weights; only models are built lazily")
@@ -84,8 +98,16 @@ def load_network(
     if source in catalog_names():
         entry: CatalogEntry = load_entry(source)
         with device:
-            module, args = entry.build(batch)
-        return Network(source, module, args, training=entry.training)
+            module, args = entry.example(source, batch, parameters)
+        chosen = entry.choose(source, parameters)
+        return Network(
+            source,
+            module,
+            args,
+            training=entry.training,
+            samples=batch,
+            configuration={} if chosen is None else chosen.model_dump(mode="json"),
+        )
     module_name, _, function_name = source.partition(":")
     with _current_directory_importable(), device:
         function = _find_function(source, module_name, function_name)
