@@ -1,13 +1,16 @@
 """Operators on engines: dependencies, one operator at a time per engine, shared DRAM bandwidth.
 
-Each engine takes the first ready operator in trace order. What an operator needs alone (its
-clocks, and the clocks its DRAM transfers take) comes from the cycle cores. Where engines that run
-at the same time ask for more than the whole bandwidth, all of them slow down alike: with shares
-u1 + u2 > 1 of the DRAM time, each advances at 1 / (u1 + u2) of its own speed.
+Of the operators whose dependencies have ended, the first in trace order that finds its engines
+free runs next; an operator may hold more than one engine (a weight update that streams through
+the sorter). What it needs alone (its clocks, and the clocks its DRAM transfers take) comes from the
+cycle cores. Where operators that run at the same time ask for more than the whole bandwidth, all of
+them slow down alike: with shares u1 + u2 > 1 of the DRAM time, each advances at 1 / (u1 + u2) of
+its own speed.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -18,13 +21,21 @@ import simpy
 
 @dataclass(frozen=True)
 class Job:
-    """One operator: clocks it takes with the DRAM to itself, and clocks of DRAM transfers."""
+    """One operator: clocks it takes with the DRAM to itself, and clocks of DRAM transfers.
+
+    `beside` are engines that it holds together with `engine`.
+    """
 
     name: str
     engine: str
     deps: tuple[str, ...]
     clocks: int
     dram_clocks: int
+    beside: tuple[str, ...] = ()
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        return (self.engine, *self.beside)
 
     @property
     def dram_share(self) -> float:
@@ -47,8 +58,7 @@ def run_jobs(jobs: Sequence[Job]) -> dict[str, JobTime]:
     """
     environment = simpy.Environment()
     chip = _Chip(environment, jobs)
-    for engine in dict.fromkeys(job.engine for job in jobs):
-        environment.process(chip.serve(engine))
+    chip.dispatch()
     environment.run()
     return chip.times
 
@@ -57,41 +67,51 @@ class _Chip:
     def __init__(self, environment: simpy.Environment, jobs: Sequence[Job]):
         self.environment = environment
         self.times: dict[str, JobTime] = {}
-        self._waiting: dict[str, list[Job]] = {}
-        for job in jobs:
-            self._waiting.setdefault(job.engine, []).append(job)
+        self._jobs = jobs
+        self._held: set[str] = set()
+        self._missing = [len(set(job.deps)) for job in jobs]
+        self._users: dict[str, list[int]] = {job.name: [] for job in jobs}
+        for number, job in enumerate(jobs):
+            for dep in set(job.deps):
+                self._users[dep].append(number)
+        #: jobs whose dependencies have ended, by place in the trace
+        self._ready = [number for number, missing in enumerate(self._missing) if not missing]
         self._shares: dict[str, float] = {}
         self._changed = environment.event()
 
-    def serve(self, engine: str) -> Generator[Any, Any, None]:
-        """Process of one engine: take the first ready job, run it, until none is left."""
-        waiting = self._waiting[engine]
-        while waiting:
-            job = next((job for job in waiting if self._ready(job)), None)
-            if job is None:
-                yield self._changed
-                continue
-            waiting.remove(job)
-            yield from self._run(job)
-
-    def _ready(self, job: Job) -> bool:
-        return all(dep in self.times for dep in job.deps)
+    def dispatch(self) -> None:
+        """Start every ready job that finds its engines free."""
+        waiting = []
+        for number in self._ready:
+            job = self._jobs[number]
+            if self._held.isdisjoint(job.engines):
+                self._held.update(job.engines)
+                self.environment.process(self._run(job))
+            else:
+                waiting.append(number)
+        self._ready = waiting
 
     def _run(self, job: Job) -> Generator[Any, Any, None]:
         start = self.environment.now
-        self._shares[job.engine] = job.dram_share
-        self._announce()
+        self._shares[job.name] = job.dram_share
+        self._speeds_change()
         left = float(job.clocks)
         while left > 1e-6:
             speed = 1.0 / max(1.0, sum(self._shares.values()))
             since = self.environment.now
             yield self.environment.timeout(ceil(left / speed - 1e-6)) | self._changed
             left -= (self.environment.now - since) * speed
-        del self._shares[job.engine]
+        del self._shares[job.name]
+        self._speeds_change()
         self.times[job.name] = JobTime(int(start), int(self.environment.now))
-        self._announce()
+        self._held.difference_update(job.engines)
+        for number in self._users[job.name]:
+            self._missing[number] -= 1
+            if not self._missing[number]:
+                insort(self._ready, number)
+        self.dispatch()
 
-    def _announce(self) -> None:
-        """Wake whoever waits for a dependency or shares the DRAM."""
+    def _speeds_change(self) -> None:
+        """Wake the running jobs, which share the DRAM with one more or less."""
         changed, self._changed = self._changed, self.environment.event()
         changed.succeed()
