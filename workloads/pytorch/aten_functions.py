@@ -64,8 +64,42 @@ PARTIAL_VIEWS = frozenset(
 #: Gather rows by an index: an element-wise copy of what is selected.
 GATHERS = frozenset(["embedding", "gather", "index", "index_select", "take_along_dim"])
 
-#: Checks that the exporter leaves in the graph.
-ASSERTIONS = frozenset(["_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_size"])
+#: Take a size and no values from their argument.
+FILLS = frozenset(
+    [
+        "arange",
+        "empty",
+        "empty_like",
+        "full",
+        "full_like",
+        "new_empty",
+        "new_full",
+        "new_ones",
+        "new_zeros",
+        "ones",
+        "ones_like",
+        "rand",
+        "rand_like",
+        "randn",
+        "randn_like",
+        "scalar_tensor",
+        "zeros",
+        "zeros_like",
+    ]
+)
+
+#: Checks that the exporter leaves in the graph, and numbers read from tensors.
+ASSERTIONS = frozenset(
+    [
+        "_assert_async",
+        "_assert_scalar",
+        "_assert_tensor_metadata",
+        "item",
+        "sym_constrain_range",
+        "sym_constrain_range_for_size",
+        "sym_size",
+    ]
+)
 
 Saved = Literal["inputs", "outputs"]
 
@@ -93,7 +127,8 @@ _READS: dict[str, frozenset[Saved]] = {
 }
 
 _ELEMENTWISE = {
-    "nothing": "constant_pad_nd flip neg pad reflection_pad2d replication_pad2d roll sub rsub "
+    "nothing": "constant_pad_nd cumsum flip index_add index_put neg pad reflection_pad2d repeat "
+    "repeat_interleave scatter scatter_add replication_pad2d roll sub rsub "
     "upsample_bilinear2d upsample_nearest2d tril triu",
     "inputs": "_weight_norm abs addcdiv addcmul atan2 celu clamp clamp_max clamp_min cos div elu "
     "erf gelu glu hardsigmoid hardswish hardtanh leaky_relu lerp log log1p log2 log_sigmoid "
@@ -103,14 +138,14 @@ _ELEMENTWISE = {
 _REDUCTIONS = {
     "nothing": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d mean sum",
     "inputs": "binary_cross_entropy_with_logits cross_entropy_loss l1_loss linalg_vector_norm "
-    "logsumexp mse_loss nll_loss nll_loss_nd norm prod smooth_l1_loss std var",
-    "both": "amax amin max min",
+    "cumprod logsumexp mse_loss nll_loss nll_loss_nd norm prod smooth_l1_loss std var",
+    "both": "amax amin max min sort topk",
 }
 _SOFTMAXES = "softmax log_softmax _softmax _log_softmax"
 _WITHOUT_GRADIENT = {
     "elementwise": "bitwise_and bitwise_not bitwise_or ceil eq floor ge gt isinf isnan le "
     "logical_and logical_not logical_or logical_xor lt ne one_hot round sign",
-    "reduction": "all any argmax argmin",
+    "reduction": "all any argmax argmin argsort bincount histc nonzero",
 }
 
 

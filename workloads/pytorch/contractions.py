@@ -21,6 +21,7 @@ from workloads.forward_graph import (
     WeightArray,
     layer_of_parameter,
 )
+from workloads.pytorch.decompose import is_one_product
 from workloads.pytorch.lowering_context import LoweringContext
 
 Shape = tuple[int, ...]
@@ -91,17 +92,9 @@ def lower_einsum(context: LoweringContext, node: fx.Node) -> View:
     equation, operands = node.args[0], node.args[1]
     text = str(equation).replace(" ", "")
     assert isinstance(operands, list | tuple)
-    terms, arrow, out = text.partition("->")
+    terms, _, out = text.partition("->")
     sides = terms.split(",")
-    letters = "".join(sides)
-    unusable = (
-        len(operands) != 2
-        or not arrow
-        or "." in text
-        or any(len(set(side)) != len(side) for side in sides)
-        or any(letters.count(letter) == 1 and letter not in out for letter in letters)
-    )
-    if unusable:
+    if not is_one_product(node):
         raise InputError(
             f"{context.where(node)}: equation {text!r} is not one matrix product of two operands"
         )
@@ -167,6 +160,52 @@ def lower_convolution(context: LoweringContext, node: fx.Node) -> View:
     )  # fmt: skip
 
 
+def lower_convolution3d(context: LoweringContext, node: fx.Node) -> View:
+    """`conv3d`: an im2col step that writes the matrix, and a plain product with it."""
+    x, weight, bias = (context.argument(node, name) for name in ("input", "weight", "bias"))
+    filters, out = context.shape(weight), context.shape(node)
+    groups, taps = int(context.argument(node, "groups")), math.prod(filters[2:])
+    pixels = math.prod(out) // filters[0]
+    outputs, k = filters[0] // groups, filters[1] * taps
+    source = context.view(x)
+    layer = context.layer(node, "conv")
+    matrix = _inner_step(
+        context, f"{layer}.im2col", "im2col", (source,),
+        BackwardRule("reduction", "col2im", groups * pixels * k, frozenset()),
+        shape=(groups, pixels, k),
+    )  # fmt: skip
+    return _product(
+        context, node, x, weight, (pixels, outputs, k), groups=groups, bias=bias, a=matrix,
+        canonical=lambda value: value.reshape(groups, outputs, filters[1], taps)
+        .transpose(2, 3)
+        .reshape(groups, outputs, 1, k),
+    )  # fmt: skip
+
+
+def lower_transposed_convolution(context: LoweringContext, node: fx.Node) -> View:
+    """`conv_transpose1d/2d/3d`: a product per input pixel, then col2im adds what overlaps.
+
+    m = B x H x W of the input, n = taps x Cout/g, k = Cin/g; exactly the MACs that torch counts.
+    """
+    x, weight, bias = (context.argument(node, name) for name in ("input", "weight", "bias"))
+    filters, image = context.shape(weight), context.shape(x)
+    groups, taps = int(context.argument(node, "groups")), math.prod(filters[2:])
+    inputs, outputs = filters[0] // groups, filters[1]
+    pixels = math.prod(image) // filters[0]
+    n = outputs * taps
+    product = _product(
+        context, node, x, weight, (pixels, n, inputs), groups=groups,
+        canonical=lambda value: value.reshape(groups, inputs, n).transpose(1, 2).unsqueeze(2),
+        out=(groups, pixels, n),
+    )  # fmt: skip
+    sources = (product,) if bias is None else (product, context.view(bias))
+    return _inner_step(
+        context, f"{product.storage.name.removesuffix('.out')}.col2im", "col2im", sources,
+        BackwardRule("elementwise", "im2col", product.elements, frozenset()),
+        shape=context.shape(node),
+    )  # fmt: skip
+
+
 def lower_attention(context: LoweringContext, node: fx.Node) -> View:
     """`scaled_dot_product_attention`: scores, softmax (with scale and mask), weighted values.
 
@@ -208,18 +247,19 @@ def _inner_step(
     function: str,
     inputs: tuple[View, ...],
     backward: BackwardRule,
+    shape: Shape | None = None,
 ) -> View:
     name = context.unique(layer)
     first = inputs[0]
-    out = _joined(f"{name}.out", first.shape, inputs)
+    out = _joined(f"{name}.out", first.shape if shape is None else shape, inputs)
     dropped = Storage(f"{name}.mask", first.shape, "int8", "activation")
     context.steps.append(
         ForwardPointwise(
             name=name,
             layer=layer,
-            kind="reduction" if function == "softmax" else "elementwise",
+            kind="reduction" if function in ("softmax", "col2im") else "elementwise",
             function=function,
-            elements=first.elements,
+            elements=max(first.elements, out.elements) if function == "im2col" else first.elements,
             inputs=inputs,
             outputs=(out,),
             extra=(dropped,) if function == "dropout" else (),
@@ -250,15 +290,20 @@ def _product(
     groups: int = 1,
     bias: Any = None,
     conv: Convolution | None = None,
+    a: View | None = None,
+    out: Shape | None = None,
 ) -> View:
     """Add the GEMM of `sizes` (m, n, k) per group; `right` is a weight if parameters alone make it.
 
-    `canonical` turns the right side's value into (groups, outputs, taps, inputs).
+    `canonical` turns the right side's value into (groups, outputs, taps, inputs). `a` stands for
+    what was made of `left`, `out` is the shape of the product where it is not that of `node`.
     """
     m, n, k = sizes
-    a, b = context.view(left), context.view(right)
+    a, b = context.view(left) if a is None else a, context.view(right)
     taps = conv.taps if conv is not None else 1
-    is_weight = right in context.values and left not in context.values
+    is_weight = right in context.values and not context.values.is_constant(right)
+    # A constant that meets a weight is an activation: the initial state of a recurrent layer.
+    is_weight = is_weight and (left not in context.values or context.values.is_constant(left))
     is_weight = is_weight and b.elements == groups * n * k
     if is_weight and b.storage.role == "weight":
         layer = layer_of_parameter(b.tensor)
@@ -293,7 +338,9 @@ def _product(
         groups=groups,
         a=a,
         b=b,
-        output=context.output(name, node, inputs),
+        output=context.output(name, node, inputs)
+        if out is None
+        else _joined(f"{name}.out", out, inputs),
         weight=weight,
         conv=conv,
         bias=bias_view,

@@ -22,6 +22,7 @@ from workloads.forward_graph import (
 )
 from workloads.pytorch.aten_functions import (
     ASSERTIONS,
+    FILLS,
     GATHERS,
     PARTIAL_VIEWS,
     POINTWISE,
@@ -32,9 +33,11 @@ from workloads.pytorch.contractions import (
     lower_addmm,
     lower_attention,
     lower_convolution,
+    lower_convolution3d,
     lower_einsum,
     lower_linear,
     lower_matmul,
+    lower_transposed_convolution,
 )
 from workloads.pytorch.inline_regions import WITHOUT_GRADIENT
 from workloads.pytorch.lowering_context import (
@@ -97,8 +100,13 @@ def _lower_call(context: LoweringContext, node: fx.Node, allow_unknown: bool) ->
     if node.target is operator.getitem:
         _lower_getitem(context, node)
         return
+    if context.captured.recorded and _is_empty(node):
+        context.add_empty(node)
+        return
     sources = node.all_input_nodes
-    if name in WHOLE_VIEWS:
+    if name in FILLS:
+        context.views[node] = context.add_pointwise(node, "fill", ())
+    elif name in WHOLE_VIEWS:
         view = replace(context.view(sources[0]), shape=context.shape(node))
         context.views[node] = replace(view, detached=True) if name == "detach" else view
     elif name in PARTIAL_VIEWS:
@@ -190,6 +198,36 @@ def _lower_getitem(context: LoweringContext, node: fx.Node) -> None:
         context.views[node] = found[index]
 
 
+def _is_empty(node: fx.Node) -> bool:
+    """Whether all outputs of a recorded node have no elements (an expert without tokens)."""
+    value = node.meta.get("val")
+    parts = value if isinstance(value, tuple | list) else (value,)
+    return bool(parts) and all(isinstance(part, Tensor) and part.numel() == 0 for part in parts)
+
+
+def _lower_where(context: LoweringContext, node: fx.Node) -> View | tuple[View, ...]:
+    """A choice between two tensors; or, of a condition alone, the positions where it holds."""
+    if isinstance(node.meta["val"], Tensor):
+        return _lower_pointwise(context, node)
+    source = context.view(node.all_input_nodes[0])
+    return context.add_outputs(node, "nonzero", (source,), "reduction", source.elements, None)
+
+
+def _lower_embedding_bag(context: LoweringContext, node: fx.Node) -> View:
+    """Rows gathered from the table, and folded per bag."""
+    table, index = (context.view(context.argument(node, name)) for name in ("weight", "indices"))
+    width = table.shape[-1]
+    rows = replace(
+        table, shape=(index.elements, width), selection=(*table.selection, f"rows:{node.name}")
+    )
+    rule = BackwardRule(
+        "elementwise", "embedding_bag_backward", rows.elements, frozenset({"inputs"})
+    )
+    return context.add_pointwise(
+        node, "embedding_bag", (rows, index), "reduction", rows.elements, rule
+    )
+
+
 def _lower_gather(context: LoweringContext, node: fx.Node) -> View:
     """A copy of selected rows: what is read of the table is as large as what is written."""
     table, *indices = context.tensor_inputs(node)
@@ -204,7 +242,7 @@ def _lower_gather(context: LoweringContext, node: fx.Node) -> View:
 # ---- element-wise steps and reductions --------------------------------------------------------
 
 
-def _lower_pointwise(context: LoweringContext, node: fx.Node) -> View:
+def _lower_pointwise(context: LoweringContext, node: fx.Node) -> View | tuple[View, ...]:
     name = base_name(node)
     function = POINTWISE[name]
     inputs = context.tensor_inputs(node)
@@ -221,7 +259,11 @@ def _lower_pointwise(context: LoweringContext, node: fx.Node) -> View:
         backward = BackwardRule(
             function.backward_kind, f"{name}_backward", size, frozenset(function.backward)
         )
-    return context.add_pointwise(node, name.strip("_"), inputs, function.kind, elements, backward)
+    if isinstance(value, Tensor):
+        return context.add_pointwise(
+            node, name.strip("_"), inputs, function.kind, elements, backward
+        )
+    return context.add_outputs(node, name.strip("_"), inputs, function.kind, elements, backward)
 
 
 def _lower_cat(context: LoweringContext, node: fx.Node) -> View:
@@ -334,7 +376,7 @@ def _lower_unknown(context: LoweringContext, node: fx.Node) -> None:
     context.views[node] = views[0] if isinstance(value, Tensor) else views
 
 
-_RULES: dict[str, Callable[[LoweringContext, fx.Node], View]] = {
+_RULES: dict[str, Callable[[LoweringContext, fx.Node], View | tuple[View, ...]]] = {
     "linear": lower_linear,
     "matmul": lower_matmul,
     "mm": lower_matmul,
@@ -346,6 +388,12 @@ _RULES: dict[str, Callable[[LoweringContext, fx.Node], View]] = {
     "einsum": lower_einsum,
     "conv1d": lower_convolution,
     "conv2d": lower_convolution,
+    "conv3d": lower_convolution3d,
+    "conv_transpose1d": lower_transposed_convolution,
+    "conv_transpose2d": lower_transposed_convolution,
+    "conv_transpose3d": lower_transposed_convolution,
+    "embedding_bag": _lower_embedding_bag,
+    "where": _lower_where,
     "scaled_dot_product_attention": lower_attention,
     "batch_norm": _lower_batch_norm,
     "layer_norm": _lower_normalization,

@@ -66,7 +66,7 @@ class LoweringContext:
         return [
             self.view(source)
             for source in node.all_input_nodes
-            if isinstance(source.meta.get("val"), Tensor)
+            if isinstance(source.meta.get("val"), Tensor) and source.meta["val"].numel()
         ]
 
     def fake(self, node: fx.Node) -> Tensor:
@@ -179,6 +179,53 @@ class LoweringContext:
             )
         )
         return View(out, out.shape)
+
+    def add_outputs(
+        self,
+        node: fx.Node,
+        function: str,
+        inputs: Iterable[View],
+        kind: Literal["elementwise", "reduction"],
+        elements: int,
+        backward: Backward,
+    ) -> tuple[View, ...]:
+        """Add a step with several outputs; those that nobody reads are not written."""
+        inputs = tuple(inputs)
+        layer = self.layer(node, function)
+        name = self.unique(layer)
+        read = {
+            user.args[1]
+            for user in node.users
+            if user.target is operator.getitem and (user.users or user.args[1] == 0)
+        }
+        storages = [
+            self.output(name, node, inputs, backward is not None, index)
+            for index in range(len(node.meta["val"]))
+        ]
+        self.steps.append(
+            ForwardPointwise(
+                name=name,
+                layer=layer,
+                kind=kind,
+                function=function,
+                elements=elements,
+                inputs=inputs,
+                outputs=tuple(
+                    storage for index, storage in enumerate(storages) if index in read or not index
+                ),
+                backward=backward,
+            )
+        )
+        return tuple(View(storage, storage.shape) for storage in storages)
+
+    def add_empty(self, node: fx.Node) -> None:
+        """Stand-ins for tensors without elements: nothing computes them, nothing reads them."""
+        value = node.meta["val"]
+        views = tuple(
+            View(Storage(f"empty.{node.name}", tuple(part.shape), "float16", "state"), part.shape)
+            for part in (value if isinstance(value, tuple | list) else (value,))
+        )
+        self.views[node] = views[0] if isinstance(value, Tensor) else views
 
     def add_input(self, node: fx.Node) -> None:
         """A placeholder that the caller of the model fills."""
