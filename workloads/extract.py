@@ -123,7 +123,7 @@ def extract(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = load_network(architecture, batch, on_message, lazy, parameters)
-        weights_from = network.weights
+        weights_from = "none: built without values" if lazy else network.weights
         rules: dict[str, str] = {}
         if checkpoint is not None:
             rules = load_checkpoint(network.module, Path(checkpoint))

@@ -11,6 +11,9 @@ from sparsesim.commands import options
 from sparsesim.commands.terminal import print_json, print_table, say
 
 
+_LAYERS_SHOWN = 4
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.as_json
@@ -29,7 +32,8 @@ def inspect(file: Path, as_json: bool) -> None:
         print_json({**manifest, "summary": summary})
         return
     for key, value in trace.manifest.provenance.items():
-        say(f"{key}: {value}")
+        for line in _lines(key, value):
+            say(line)
     rows = [_row(row) for row in summary["operators"]]
     print_table(
         f"{trace.name}: {len(rows)} operators",
@@ -51,6 +55,22 @@ def inspect(file: Path, as_json: bool) -> None:
         f"{summary['macs_dense']} dense MACs, {summary['macs_nonzero']} of them nonzero; "
         f"{summary['tensor_bytes']} bytes of tensors; sha256 {summary['sha256']}"
     )
+
+
+def _lines(key: str, value: Any) -> list[str]:
+    """A field of the provenance; layers of which the same is said share a line."""
+    if isinstance(value, list):
+        return [f"{key}: {item}" for item in value]
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        return [f"{key}: {value}"] if value != {} else []
+    same: dict[str, list[str]] = {}
+    for layer, words in value.items():
+        same.setdefault(words, []).append(layer)
+    lines = []
+    for words, layers in same.items():
+        more = f" and {len(layers) - _LAYERS_SHOWN} more" if len(layers) > _LAYERS_SHOWN else ""
+        lines.append(f"{key}: {words}: {', '.join(layers[:_LAYERS_SHOWN])}{more}")
+    return lines
 
 
 def _row(row: dict[str, Any]) -> list[str]:

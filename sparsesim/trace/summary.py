@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sparsesim.trace import masks as mask_bits
+from sparsesim.trace.masks import Mask
 from sparsesim.trace.matrices import partial_products
 from sparsesim.trace.operators import Gemm, Operand, Operator, SpGemm
 from sparsesim.trace.patterns import Dense
@@ -22,8 +23,9 @@ def summarize(trace: Trace) -> dict[str, Any]:
         is dense, else the expected number; partial products, exactly, of stored matrices);
         `operators`: name, layer, phase, kind, shape, dependencies, and for products the pattern
         and density (0 to 1) of each operand, `measured` in its mask or stated by its pattern.
+        Generated masks are not drawn: what their descriptor keeps is stated.
     """
-    kept = {mask.id: mask_bits.kept(trace.mask(mask.id)) for mask in trace.manifest.masks}
+    kept = {mask.id: _kept(trace, mask) for mask in trace.manifest.masks}
     sizes = {mask.id: mask.rows * mask.columns for mask in trace.manifest.masks}
     measured = {mask_id: kept[mask_id] / sizes[mask_id] for mask_id in kept}
     rows = [_row(trace, operator, measured) for operator in trace.operators]
@@ -39,6 +41,16 @@ def summarize(trace: Trace) -> dict[str, Any]:
         "macs_nonzero": sum(row.get("macs_nonzero", 0) for row in rows),
         "operators": rows,
     }
+
+
+def _kept(trace: Trace, mask: Mask) -> int:
+    """Ones of a mask: counted, or what the pattern of its generator keeps (on average, if random).
+
+    A trace of a large network may describe gigabits of masks that it does not hold.
+    """
+    if mask.generator is None:
+        return mask_bits.kept(trace.bits[mask.id])
+    return round(mask.rows * mask.columns * mask.generator.pattern.density)
 
 
 def _tally(words: Iterable[str]) -> dict[str, int]:
@@ -83,5 +95,5 @@ def _operand(trace: Trace, operand: Operand, measured: dict[str, float]) -> dict
         "tensor": operand.tensor,
         "pattern": str(operand.pattern),
         "density": density,
-        "measured": operand.mask is not None or operand.tensor in trace.matrices,
+        "measured": operand.mask in trace.bits or operand.tensor in trace.matrices,
     }
