@@ -30,7 +30,8 @@ from sparsesim.commands.terminal import print_json, print_table, say, spinner
     default="detect",
     show_default=True,
     metavar="RECIPE",
-    help="detect (the zeros that the weights have), none (dense), nm:N:M, balanced:S (keeps 1/S) or unstructured:P (removes P).",
+    help="detect (the zeros that the weights have), none (dense), nm:N:M, balanced:S (keeps 1/S) "
+    "or unstructured:P (removes P).",
 )
 @click.option(
     "--method",

@@ -10,7 +10,6 @@ import click
 from sparsesim.commands import options
 from sparsesim.commands.terminal import print_json, print_table, say
 
-
 _LAYERS_SHOWN = 4
 
 
