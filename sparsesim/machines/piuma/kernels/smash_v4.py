@@ -1,0 +1,178 @@
+"""SMASH V4, our own: tokens finer than a row, one shared table, a multiplicative hash.
+
+A token is `chunk` consecutive elements of A, whatever rows they are in, so a heavy row is shared by
+many threads. All rows of a window share one table; the slot is the high part of tag x a constant,
+which spreads any pattern of columns. Keys and slots of new elements are appended to dense arrays, a
+piece per row; after the window the DMA engine copies the keys, gathers the values through the slots
+and empties those slots only.
+"""
+
+from __future__ import annotations
+
+from sparsesim.machines.piuma.kernels.product import Product, operand_a, operand_b, result
+from sparsesim.machines.piuma.kernels.windows import (
+    CLEAR_BY_THREADS,
+    CONTROL_WORDS,
+    FINISHED,
+    HEAVY_ROW,
+    MANAGER,
+    PHASES,
+    PLAN_MULTI,
+    TAKE_WINDOW,
+    TWO_PHASES,
+    plan_sizes,
+    row_bounds,
+    table_slots,
+)
+from sparsesim.machines.piuma.launch import Kernel
+from sparsesim.machines.piuma.memory_image import Region
+from sparsesim.machines.piuma.spec import PiumaSpec
+
+#: 2^64 / golden ratio, odd (Knuth, TAOCP 3, 6.4), as a signed word.
+MULTIPLIER = 0x9E3779B97F4A7C15 - 2**64
+
+#: The manager posts tokens: chunks of the window's elements of A, and its rows for the write-back.
+POST_TOKENS = """
+    ld    low, A_PTR + first
+    ld    high, A_PTR + last
+    sub   high, high, low
+    add   high, high, CHUNK - 1
+    shr   high, high, CHUNK_SHIFT
+    qset  queue, zero, high
+    qset  queue + 2, first, last
+"""
+TOKENS = """
+    ld    kfirst, A_PTR + first
+    ld    klast, A_PTR + last
+    add   one, zero, 1
+    sub   base, first, 0
+take_token:
+    pop   k, queue
+    blt   k, zero, hashed
+    shl   k, k, CHUNK_SHIFT
+    add   k, k, kfirst
+    add   kend, k, CHUNK
+    min   kend, kend, klast
+element:
+    ld    row, A_ROW + k
+    ld    j, A_IDX + k
+    ld    aval, A_VAL + k
+    ld    p, B_PTR + j
+    ld    pend, B_PTR + j + 1
+    mul   rowkey, row, COLUMNS
+    bge   p, pend, element_done
+product:
+    ld    col, B_IDX + p
+    ld    bval, B_VAL + p
+    fmul  prod, aval, bval
+    add   tag, col, rowkey
+    mul   slot, tag, multiplier
+    shr   slot, slot, HASH_SHIFT
+probe:
+    cas   old, spad + slot + TAG, empty, tag
+    beq   old, tag, accumulate
+    bne   old, empty, collision
+    sub   old, row, base
+    add   old, old, spad
+    aadd  col, old + COUNT, one
+    ld    old, OFFSET + row
+    add   old, old, spad
+    st    tag, old + col + KEY
+    st    slot, old + col + PLACE
+accumulate:
+    afadd prod, spad + slot + VAL
+    add   p, p, 1
+    blt   p, pend, product
+element_done:
+    add   k, k, 1
+    blt   k, kend, element
+    jmp   take_token
+collision:
+    add   slot, slot, 1
+    and   slot, slot, SLOTS - 1
+    jmp   probe
+hashed:
+    barrier 0
+    .scope queue, mail, half, empty, first, last
+    add   tags, spad, TAG
+    add   values, spad, VAL
+write_row:
+    pop   row, queue + 2
+    blt   row, zero, written
+    sub   at, row, first
+    add   at, at, spad
+    ld    count, at + COUNT
+    beq   count, zero, write_row
+    st    zero, at + COUNT
+    ld    dense, OFFSET + row
+    add   dense, dense, spad
+    aadd  place, SPAD + C_CURSOR, count
+    st    place, C_START + row
+    st    count, C_LENGTH + row
+    add   keys, dense, KEY
+    add   to, place, C_KEY
+    dma   copy, keys, to, count
+    add   slots, dense, PLACE
+    add   to, place, C_VAL
+    dma   gather, values, to, count, slots
+    dma   scatter_fill, empty, tags, count, slots
+    dma   scatter_fill, zero, values, count, slots
+    jmp   write_row
+written:
+    dmawait
+    jmp   advance
+"""
+#: Rows of the elements of A, for the tokens.
+STORE_ROW = """
+    st    row, A_ROW + k
+"""
+MOST_ROWS = 4096
+
+
+def build(product: Product, spec: PiumaSpec) -> Kernel:
+    """The kernel for `product`; C is in C_KEY and C_VAL, unsorted within a row."""
+    most_rows = min(MOST_ROWS, spec.spad_words // 16)
+    slots = table_slots(spec, 3, most_rows)
+    slots = 1 << (slots.bit_length() - 1)
+    bounds = row_bounds(product)
+    windows = plan_sizes(product, spec, bounds, slots // 2, slots, most_rows)
+    threads = spec.threads_per_core
+    chunk_shift = (spec.chunk - 1).bit_length()
+    text = "".join(
+        (
+            PLAN_MULTI.format(element=STORE_ROW, need=""),
+            CLEAR_BY_THREADS,
+            TAKE_WINDOW,
+            TOKENS,
+            HEAVY_ROW.format(prepare=""),
+            FINISHED,
+            MANAGER.format(post=POST_TOKENS, rows=TWO_PHASES, heavy="    barrier 0"),
+        )
+    )
+    table = CONTROL_WORDS + most_rows
+    return Kernel(
+        text=text,
+        constants={
+            **windows.constants(product, spec),
+            "COUNT": CONTROL_WORDS,
+            "TAG": table,
+            "VAL": table + slots,
+            "KEY": table + 2 * slots,
+            "PLACE": table + 2 * slots + slots // 2,
+            "SLOTS": slots,
+            "HASH_SHIFT": 64 - (slots.bit_length() - 1),
+            "CHUNK": 1 << chunk_shift,
+            "CHUNK_SHIFT": chunk_shift,
+        },
+        regions=[
+            *operand_a(product, spec),
+            Region("A_ROW", product.a.nnz, "metadata", True),
+            *operand_b(product, spec),
+            *result(product),
+            *windows.regions(product),
+        ],
+        core_barrier=threads + 1,
+        global_barrier=spec.cores * (threads + spec.single_pipelines),
+        arguments={"multiplier": MULTIPLIER},
+        phases=PHASES,
+    )
