@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sparsesim.results.record import (
     RunResult,
 )
 from sparsesim.timeline import Job, JobTime, run_jobs
-from sparsesim.trace import Operator, Trace, load
+from sparsesim.trace import Trace, load
 
 FIDELITIES = ("fast", "stepped")
 
@@ -78,15 +79,25 @@ def _result(
     seed: int,
     checked: dict[str, Any] | None,
 ) -> RunResult:
+    # A family may group operators and add some of its own; else they run as the trace has them.
+    steps = model.lower(trace, machine.spec) if hasattr(model, "lower") else trace.operators
     placed = run_jobs(
         [
-            Job(operator.name, time.engine, operator.deps, time.cycles, time.dram_cycles)
-            for operator, time in zip(trace.operators, times, strict=True)
+            Job(
+                step.name,
+                time.engine,
+                step.deps,
+                time.cycles,
+                time.dram_cycles,
+                tuple(share.engine for share in time.beside),
+            )
+            for step, time in zip(steps, times, strict=True)
         ]
     )
     operators = [
-        _operator_result(operator, time, placed[operator.name])
-        for operator, time in zip(trace.operators, times, strict=True)
+        row
+        for step, time in zip(steps, times, strict=True)
+        for row in _operator_results(step, time, placed[step.name])
     ]
     total = max(op.end_cycle for op in operators)
     return RunResult(
@@ -117,28 +128,42 @@ def _result(
     )
 
 
-def _operator_result(operator: Operator, time: OperatorTime, placed: JobTime) -> OperatorResult:
-    stalls = dict(time.stall_cycles)
+def _operator_results(step: Any, time: OperatorTime, placed: JobTime) -> Iterator[OperatorResult]:
+    """A row for the operator, and one for each further engine that it held."""
     # What sharing the DRAM with another engine cost.
-    stalls["memory"] += placed.end - placed.start - time.cycles
-    return OperatorResult(
-        operator=operator.name,
-        layer=operator.layer,
-        phase=operator.phase,
-        kind=operator.kind,
+    waited = placed.end - placed.start - time.cycles
+    whole = OperatorResult(
+        operator=step.name,
+        layer=step.layer,
+        phase=step.phase,
+        kind=step.kind,
         engine=time.engine,
         mapping=time.mapping,
         pattern=time.pattern,
         start_cycle=placed.start,
         end_cycle=placed.end,
         busy_cycles=time.busy_cycles,
-        stall_cycles=stalls,
+        stall_cycles=time.stall_cycles | {"memory": time.stall_cycles["memory"] + waited},
         predicted_cycles=time.predicted_cycles,
         macs_dense=time.macs_dense,
         macs_effective=time.macs_effective,
         bytes=time.bytes,
         energy_pj=time.energy_pj,
     )
+    yield whole
+    for share in time.beside:
+        yield replace(
+            whole,
+            operator=f"{step.name}@{share.engine}",
+            engine=share.engine,
+            mapping=share.mapping,
+            busy_cycles=share.busy_cycles,
+            stall_cycles=share.stall_cycles | {"memory": share.stall_cycles["memory"] + waited},
+            macs_dense=0,
+            macs_effective=0,
+            bytes={},
+            energy_pj=share.energy_pj,
+        )
 
 
 def _engine_result(operators: Sequence[OperatorResult], total: int) -> EngineResult:

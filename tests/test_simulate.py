@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from sparsesim.errors import CheckError, InputError
 from sparsesim.machines.registry import load_machine
+from sparsesim.machines.sat.lowering import lower
+from sparsesim.machines.sat.steps import Step
 from sparsesim.results.folder import read_folder, write_folder
 from sparsesim.results.record import RunResult
 from sparsesim.simulate import run
@@ -18,10 +20,11 @@ from sparsesim.trace import NM, Dense, Elementwise, Pattern, Trace
 from sparsesim.trace.operators import Operator
 from tests.machines.sat.gemm_operators import convolution, gemm, trace_of
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "rows": 4, "cols": 4, "m_max": 8, "n_max": 2, "act_banks": 4, "act_bank_bytes": 4,
     "act_buffer_bytes": 4096, "weight_buffer_bytes": 4096, "out_buffer_bytes": 4096,
-    "vector_lanes": 2, "vector_buffer_bytes": 256,
+    "vector_lanes": 2, "vector_buffer_bytes": 256, "sorter_lanes": 2, "sorter_buffer_bytes": 256,
+    "update_lanes": 2, "update_buffer_bytes": 256,
 }  # fmt: skip
 
 
@@ -29,6 +32,13 @@ def vector(name: str, function: str, elements: int, deps: tuple[str, ...]) -> El
     return Elementwise(
         name=name, layer=name, phase="FF", deps=deps, function=function, elements=elements,
         inputs=("a",), outputs=("c",),
+    )  # fmt: skip
+
+
+def update(name: str, elements: int, deps: tuple[str, ...]) -> Elementwise:
+    return Elementwise(
+        name=name, layer=name, phase="WU", deps=deps, function="sgd_momentum", elements=elements,
+        inputs=("a", "c"), outputs=("b",),
     )  # fmt: skip
 
 
@@ -47,46 +57,59 @@ def training_traces(draw: st.DrawFn) -> Trace:
             stride, groups = draw(st.integers(1, 2)), draw(st.integers(1, 2))
             shape = (batch, size, channels, filters, kernel, stride)
             forward = convolution(*shape, name=f"ff{layer}", b=pattern, groups=groups)
-            update = convolution(*shape, name=f"wu{layer}", weight_update=True, groups=groups)
+            gradient = convolution(*shape, name=f"wu{layer}", weight_update=True, groups=groups)
         else:
             forward = gemm(batch, filters, channels, name=f"ff{layer}", b=pattern)
-            update = gemm(channels, filters, batch, name=f"wu{layer}", phase="WU")
+            gradient = gemm(channels, filters, batch, name=f"wu{layer}", phase="WU")
         forward = forward.model_copy(update={"deps": (before,) if before else ()})
         function = draw(st.sampled_from(["relu", "batch_norm", "softmax"]))
         operators += [
             forward,
             vector(f"act{layer}", function, draw(st.integers(1, 200)), (forward.name,)),
+            vector(f"add{layer}", "add", draw(st.sampled_from([50, 200])), (f"act{layer}",)),
             gemm(
                 batch, channels, 8, name=f"bp{layer}", phase="BP", a=pattern,
                 deps=(forward.name,),
             ),
-            update.model_copy(update={"deps": (f"bp{layer}",)}),
-            vector(f"sgd{layer}", "sgd_momentum", draw(st.integers(1, 200)), (update.name,)),
+            gradient.model_copy(update={"deps": (f"bp{layer}",)}),
+            update(f"sgd{layer}", draw(st.integers(1, 200)), (gradient.name,)),
         ]  # fmt: skip
     return trace_of(*operators, elements=draw(st.integers(1, 500)))
 
 
-@given(training_traces(), st.sampled_from([0.2e9, 2e9, 76.8e9]), st.sampled_from([1, 4, 5]))
-@settings(max_examples=40, deadline=None)
-def test_fast_equals_stepped_for_whole_traces(
-    trace: Trace, bandwidth: float, interleave: int
-) -> None:
-    machine = load_machine("sat", SMALL | {"dram_bandwidth": bandwidth, "interleave": interleave})
+@st.composite
+def options(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "dram_bandwidth": draw(st.sampled_from([0.2e9, 2e9, 76.8e9])),
+        "dram_channels": draw(st.sampled_from([1, 4])),
+        "interleave": draw(st.sampled_from([1, 4, 5])),
+        "fusion": draw(st.sampled_from(["none", "elementwise", "drain"])),
+        "weight_reduction": draw(st.sampled_from(["pregenerated", "online"])),
+    }
+
+
+@given(training_traces(), options())
+@settings(max_examples=60, deadline=None)
+def test_fast_equals_stepped_for_whole_traces(trace: Trace, chosen: dict[str, Any]) -> None:
+    machine = load_machine("sat", SMALL | chosen)
     fast, stepped = run(trace, machine), run(trace, machine, fidelity="stepped")
     assert (fast.fidelity, stepped.fidelity) == ("fast", "stepped")
     assert fast.operators == stepped.operators
     assert fast.engines == stepped.engines
     assert fast.total_cycles == stepped.total_cycles
-    check_identities(trace, fast)
+    check_identities(lower(trace, machine.spec), fast)
 
 
-def check_identities(trace: Trace, result: RunResult) -> None:
+def check_identities(steps: list[Step], result: RunResult) -> None:
     ends = {op.operator: op.end_cycle for op in result.operators}
     starts = {op.operator: op.start_cycle for op in result.operators}
-    assert set(ends) == {operator.name for operator in trace.operators}
+    assert {name.partition("@")[0] for name in ends} == {step.name for step in steps}
     assert result.total_cycles == max(ends.values())
-    for operator in trace.operators:
-        assert starts[operator.name] >= max((ends[dep] for dep in operator.deps), default=0)
+    for step in steps:
+        assert starts[step.name] >= max((ends[dep] for dep in step.deps), default=0)
+    for name in ends:  # what a further engine does, it does at the same time
+        whole = name.partition("@")[0]
+        assert (starts[name], ends[name]) == (starts[whole], ends[whole])
     for op in result.operators:
         assert op.cycles == op.busy_cycles + sum(op.stall_cycles.values())
         assert min(op.stall_cycles.values()) >= 0

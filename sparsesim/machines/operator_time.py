@@ -6,11 +6,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class EngineShare:
+    """What a further engine does for an operator, from its start to its end.
+
+    `busy_cycles` + sum of `stall_cycles` are the operator's cycles.
+    """
+
+    engine: str
+    mapping: str
+    busy_cycles: int
+    stall_cycles: dict[str, int]
+    energy_pj: dict[str, float]
+
+
+@dataclass(frozen=True)
 class OperatorTime:
     """One operator with its engine and the DRAM to itself.
 
     `cycles` = `busy_cycles` + sum of `stall_cycles` (by cause, all causes present).
     `dram_cycles` are the clocks its DRAM transfers take; bytes by `<level>_<stream>`.
+    `beside` are engines that it holds as well.
     """
 
     engine: str
@@ -25,3 +40,4 @@ class OperatorTime:
     macs_effective: int
     bytes: dict[str, int]
     energy_pj: dict[str, float]
+    beside: tuple[EngineShare, ...] = ()

@@ -29,6 +29,8 @@ BYTE_STREAMS = (
     "dram_b_read",
     "dram_metadata_read",
     "dram_output_write",
+    "dram_metadata_write",
+    "scratchpad_fill_write",
     "scratchpad_a_read",
     "scratchpad_b_read",
     "scratchpad_metadata_read",
@@ -39,7 +41,7 @@ BYTE_STREAMS = (
 )
 
 #: Components of the energy.
-ENERGY_COMPONENTS = ("multiply", "add", "register", "scratchpad", "dram", "vector")
+ENERGY_COMPONENTS = ("multiply", "add", "register", "scratchpad", "dram", "vector", "sort")
 
 
 @dataclass(frozen=True)

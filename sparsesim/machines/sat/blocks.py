@@ -43,9 +43,7 @@ def block_steps(problem: Problem, schedule: Schedule) -> BlockSteps:
         n, m, k = (axis.ravel() for axis in np.indices((counts[1], counts[0], counts[2])))
 
     a_sizes = a_block_bytes(problem, schedule.block_m, schedule.block_k)
-    b_sizes = np.array(
-        [[b_block_bytes(problem, ks[1] - ks[0], ns[1] - ns[0]) for ns in n_spans] for ks in k_spans]
-    )
+    b_values, b_indices = b_block_bytes(problem, schedule.block_k, schedule.block_n)
     out_sizes = np.array(
         [[ELEMENT_BYTES * (ms[1] - ms[0]) * (ns[1] - ns[0]) for ns in n_spans] for ms in m_spans]
     )
@@ -61,8 +59,8 @@ def block_steps(problem: Problem, schedule: Schedule) -> BlockSteps:
         all_groups(k),
         all_groups(n),
         all_groups(np.where(new_a, a_sizes[m, k], 0)),
-        all_groups(np.where(new_b, b_sizes[k, n, 0], 0)),
-        all_groups(np.where(new_b, b_sizes[k, n, 1], 0)),
+        all_groups(np.where(new_b, b_values[k, n], 0)),
+        all_groups(np.where(new_b, b_indices[k, n], 0)),
         all_groups(np.where(complete, out_sizes[m, n], 0)),
         m_spans,
         k_spans,

@@ -30,7 +30,7 @@ from sparsesim.machines.sat.problem import Problem
 from sparsesim.machines.sat.schedule import PARTIAL_SUM_BYTES, Schedule
 from sparsesim.machines.sat.spec import SatSpec
 from sparsesim.machines.sat.stepped import run_pass
-from sparsesim.memory import double_buffer
+from sparsesim.machines.sat.streaming import transfers
 
 Numbers = npt.NDArray[np.int64]
 
@@ -56,30 +56,24 @@ def simulate_gemm(problem: Problem, schedule: Schedule, spec: SatSpec, fidelity:
     steps = block_steps(problem, schedule)
     outcomes = _step_outcomes(shape, problem, steps, fidelity)
     load = steps.a_bytes + steps.b_bytes + steps.metadata_bytes
-    model = double_buffer.stepped if fidelity == "stepped" else double_buffer.fast
-    total, wait_output, wait_memory = model(
-        load,
-        outcomes[:, :WORDS].sum(axis=1),
-        steps.store_bytes,
-        spec.dram_bytes_per_clock,
-        spec.dram_latency,
+    total, wait_output, wait_memory, dram = transfers(
+        load, outcomes[:, :WORDS].sum(axis=1), steps.store_bytes, spec, fidelity
     )
     clocks = outcomes.sum(axis=0)
-    moved = load + steps.store_bytes
     return EngineTime(
-        total_cycles=int(total),
+        total_cycles=total,
         busy_cycles=int(clocks[BUSY]),
         stall_cycles={
             "dependency": int(clocks[DEPENDENCY]),
             "input": int(clocks[INPUT]),
-            "output": int(wait_output),
+            "output": wait_output,
             "bank_conflict": int(clocks[BANK_CONFLICT]),
-            "memory": int(wait_memory),
+            "memory": wait_memory,
             "imbalance": int(clocks[IMBALANCE]),
             "fill_drain": int(clocks[FILL_DRAIN]),
             "idle": 0,
         },
-        dram_cycles=int(np.ceil(moved / spec.dram_bytes_per_clock).sum()),
+        dram_cycles=dram,
         bytes=_bytes(shape, problem, steps, spec, int(clocks[WORDS])),
     )
 
@@ -150,10 +144,13 @@ def _bytes(
         "dram_b_read": int(steps.b_bytes.sum()),
         "dram_metadata_read": int(steps.metadata_bytes.sum()),
         "dram_output_write": int(steps.store_bytes.sum()),
+        "scratchpad_fill_write": int((steps.a_bytes + steps.b_bytes + steps.metadata_bytes).sum()),
         "scratchpad_a_read": words * spec.act_bank_bytes,
         "scratchpad_b_read": weights * ELEMENT_BYTES,
         "scratchpad_metadata_read": -(-weights * problem.index_bits // 8),
-        "scratchpad_output_read": partial_sums * PARTIAL_SUM_BYTES,
+        # Partial sums are read back, and whole results on their way to the DRAM.
+        "scratchpad_output_read": partial_sums * PARTIAL_SUM_BYTES
+        + int(steps.store_bytes.sum()) // ELEMENT_BYTES * PARTIAL_SUM_BYTES,
         "scratchpad_output_write": partial_sums * PARTIAL_SUM_BYTES,
         # Per MAC: two FP16 operands and the addend read; the sum and the passed block written.
         "register_read": macs * (2 * ELEMENT_BYTES + PARTIAL_SUM_BYTES),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sparsesim.errors import InputError
 from sparsesim.machines.sat.im2col import Image, matrix
 from sparsesim.machines.sat.spec import SatSpec
-from sparsesim.trace import NM, Gemm
+from sparsesim.trace import NM, Gemm, Operand
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Problem:
         kept, group: N and M of the indexed operand B (1, 1 when dense).
         swapped: A and B of the trace's GEMM changed places (its A was the sparse one), so the
             result leaves transposed.
+        indexed_image: where a swapped operand is read from, if it is an im2col matrix.
     """
 
     m: int
@@ -31,6 +32,7 @@ class Problem:
     group: int
     index_bits: int
     swapped: bool = False
+    indexed_image: Image | None = None
 
     @property
     def sparse(self) -> bool:
@@ -50,46 +52,73 @@ class Problem:
 def problem_of(gemm: Gemm, spec: SatSpec) -> Problem:
     """Choose the streamed and the indexed operand of `gemm`.
 
-    N:M groups save work only along the reduction; any other pattern is computed as dense. Of
-    two operands with N:M groups the sparser one is indexed, B if they are equal.
+    The indexed operand is B, if need be after A and B change places; any pattern that saves no work
+    is computed as dense.
 
     Raises:
         InputError: the N:M pattern is one this machine has no hardware for.
     """
-    a_pattern, pattern = _reduction_pattern(gemm.a.pattern), _reduction_pattern(gemm.b.pattern)
-    swapped = a_pattern is not None and (pattern is None or a_pattern.density < pattern.density)
-    if swapped:
-        pattern = a_pattern
+    indexed = indexed_operand(gemm)
+    swapped = indexed is not None and indexed[0] is gemm.a
     kept, group, index_bits = 1, 1, 0
-    if pattern is not None:
+    if indexed is not None:
+        pattern = indexed[1]
         _supported(pattern, gemm, spec)
         kept, group, index_bits = pattern.n, pattern.m, pattern.index_bits
     if swapped:
         image = matrix(gemm.n, gemm.k)
+        streamed = _convolution_image(gemm) if gemm.conv and not gemm.conv_transposed else None
         return Problem(
-            gemm.n, gemm.m, gemm.k, gemm.groups, image, False, kept, group, index_bits, True
+            gemm.n,
+            gemm.m,
+            gemm.k,
+            gemm.groups,
+            image,
+            False,
+            kept,
+            group,
+            index_bits,
+            True,
+            streamed,
         )
     transposed = gemm.conv_transposed or (gemm.conv is None and gemm.phase == "WU")
     if gemm.conv is not None:
-        conv = gemm.conv
-        image = Image(
-            conv.batch,
-            conv.height,
-            conv.width,
-            conv.channels,
-            conv.channels * gemm.groups,
-            conv.out_height,
-            conv.out_width,
-            *conv.kernel,
-            *conv.stride,
-            *conv.padding,
-            *conv.dilation,
-        )
+        image = _convolution_image(gemm)
     elif transposed:
         image = matrix(gemm.k, gemm.m)
     else:
         image = matrix(gemm.m, gemm.k)
     return Problem(gemm.m, gemm.n, gemm.k, gemm.groups, image, transposed, kept, group, index_bits)
+
+
+def _convolution_image(gemm: Gemm) -> Image:
+    conv = gemm.conv
+    assert conv is not None
+    return Image(
+        conv.batch,
+        conv.height,
+        conv.width,
+        conv.channels,
+        conv.channels * gemm.groups,
+        conv.out_height,
+        conv.out_width,
+        *conv.kernel,
+        *conv.stride,
+        *conv.padding,
+        *conv.dilation,
+    )
+
+
+def indexed_operand(gemm: Gemm) -> tuple[Operand, NM] | None:
+    """The operand whose N:M groups save work, with its pattern; None if no groups do.
+
+    Groups save work only along the reduction. Of two operands with such groups the sparser one is
+    indexed, `b` if they are equal.
+    """
+    a, b = _reduction_pattern(gemm.a.pattern), _reduction_pattern(gemm.b.pattern)
+    if a is not None and (b is None or a.density < b.density):
+        return gemm.a, a
+    return None if b is None else (gemm.b, b)
 
 
 def _reduction_pattern(pattern: object) -> NM | None:

@@ -114,10 +114,27 @@ def _edges(extent: int, block: int) -> npt.NDArray[np.int64]:
     return np.append(np.arange(0, extent, block, dtype=np.int64), extent)
 
 
-def b_block_bytes(problem: Problem, k_length: int, n_length: int) -> tuple[int, int]:
-    """DRAM bytes of the indexed operand: (values, position indices), compressed if N:M."""
-    kept = ceil(k_length / problem.group) * problem.kept * n_length
-    return ELEMENT_BYTES * kept, ceil(kept * problem.index_bits / 8)
+@lru_cache(maxsize=1024)
+def b_block_bytes(
+    problem: Problem, block_k: int, block_n: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """DRAM bytes of every block of the indexed operand, compressed if N:M.
+
+    Returns:
+        Values and position indices, each of shape (blocks along k, blocks along n). An operand
+        that is read from an image (a pruned output gradient) is fetched as whole lines if that is
+        less than its im2col expansion.
+    """
+    k, n = _edges(problem.k, block_k), _edges(problem.n, block_n)
+    groups = np.outer(-(-np.diff(k) // problem.group), np.diff(n))
+    image = problem.indexed_image
+    if image is not None:
+        lines = source_lines(image, n[:-1], n[1:]) * (image.width * image.channels)
+        groups = np.minimum(groups, -(-lines // problem.group))
+    kept = groups * problem.kept
+    values, indices = ELEMENT_BYTES * kept, -(-kept * problem.index_bits // 8)
+    values.flags.writeable = indices.flags.writeable = False
+    return values, indices
 
 
 def _granules(problem: Problem, shape: PassShape) -> tuple[int, int, int]:
@@ -151,7 +168,8 @@ def _fitting_blocks(
             break
         fits = 0
         for block_n in _halvings(problem.n, granule_n):
-            if sum(b_block_bytes(problem, block_k, block_n)) > spec.weight_buffer_bytes // 2:
+            values, indices = b_block_bytes(problem, block_k, block_n)
+            if (values + indices).max() > spec.weight_buffer_bytes // 2:
                 continue
             for block_m in _halvings(problem.m, granule_m):
                 # Whole passes are computed, so their padding needs room as well.
@@ -273,13 +291,14 @@ def _predict(
     )
     a_sizes = a_block_bytes(problem, block_m, block_k)
     a_once = int(a_sizes.sum())
-    b_once = sum(b_block_bytes(problem, problem.k, problem.n))
+    values, indices = b_block_bytes(problem, block_k, block_n)
+    b_once = int(values.sum() + indices.sum())
     a_times = 1 if (outer == "m" and count_k == 1) or count_m * count_k == 1 else count_n
     b_times = 1 if (outer == "n" and count_k == 1) or count_n * count_k == 1 else count_m
     out = problem.m * problem.n * ELEMENT_BYTES
     size = problem.groups * (a_once * a_times + b_once * b_times + out)
     per_clock = spec.dram_bytes_per_clock
-    first = (int(a_sizes[0, 0]) + sum(b_block_bytes(problem, block_k, block_n))) / per_clock
+    first = int(a_sizes[0, 0] + values[0, 0] + indices[0, 0]) / per_clock
     last = block_m * block_n * ELEMENT_BYTES / per_clock
     return max(first + compute + last, size / per_clock) + 2 * spec.dram_latency, size
 

@@ -43,7 +43,7 @@ def sorter_spec(machine: SatSpec) -> SorterSpec:
     """
     if machine.m_max < 2:
         raise InputError(f"unit sore: a sorter needs m_max of at least 2 (got {machine.m_max})")
-    return SorterSpec(m_max=machine.m_max, n_max=machine.n_max)
+    return SorterSpec(m_max=machine.m_max, n_max=min(machine.sorter_entries, machine.m_max))
 
 
 class SorterStimulus(NamedTuple):

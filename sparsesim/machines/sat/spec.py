@@ -32,6 +32,13 @@ class VectorFunction(Record):
     operations: int = Field(ge=1, le=64, description="lane clocks per element, all sweeps")
 
 
+class UpdateFunction(Record):
+    """What an optimizer step costs on the update engine."""
+
+    clocks: int = Field(ge=1, le=64, description="lane clocks per element")
+    operations: int = Field(ge=1, le=64, description="FP32 multiply-adds per element, for energy")
+
+
 class SatSpec(Record):
     """All parameters of a SAT machine. Units: clocks, bytes, Hz, bytes per second."""
 
@@ -54,13 +61,30 @@ class SatSpec(Record):
     act_buffer_bytes: int = Field(ge=1024, description="activation buffer, both halves")
     weight_buffer_bytes: int = Field(ge=1024, description="weight buffer, both halves")
     out_buffer_bytes: int = Field(ge=1024, description="output (FP32) buffer, both halves")
-    dram_bandwidth: float = Field(gt=0, description="DRAM pin bandwidth, bytes/s")
+    dram_bandwidth: float = Field(gt=0, description="DRAM pin bandwidth of all channels, bytes/s")
+    dram_channels: int = Field(ge=1, le=64, description="DRAM channels, evenly striped")
+    dram_interleave_bytes: int = Field(ge=1, description="bytes on a channel before the next one")
     dram_efficiency: float = Field(gt=0, le=1, description="share of pin bandwidth streams get")
     dram_latency: int = Field(ge=0, le=100_000, description="clocks from request to first data")
     vector_lanes: int = Field(ge=1, le=65536, description="elements per clock of the vector unit")
     vector_buffer_bytes: int = Field(ge=64, description="vector unit buffer, both halves")
     vector_functions: dict[str, VectorFunction] = Field(
         description="cost by function; `default` serves any other"
+    )
+
+    fusion: Literal["none", "elementwise", "drain"] = Field(
+        description="element-wise work that runs as one stream, or as results leave the array"
+    )
+    sorter_lanes: int = Field(ge=1, le=4096, description="N:M sorter lanes, one value a clock each")
+    sorter_entries: int = Field(ge=1, le=64, description="values that a sorter lane keeps (N)")
+    sorter_buffer_bytes: int = Field(ge=64, description="sorter buffer, both halves")
+    weight_reduction: Literal["pregenerated", "online"] = Field(
+        description="N:M weights: selected after the update, or before each GEMM that reads them"
+    )
+    update_lanes: int = Field(ge=1, le=4096, description="lanes of the weight update engine")
+    update_buffer_bytes: int = Field(ge=64, description="update engine buffer, both halves")
+    update_functions: dict[str, UpdateFunction] = Field(
+        description="optimizer steps that the update engine runs"
     )
 
     node_nm: Literal[45, 16, 7] = Field(description="technology node of the energy table, nm")
@@ -76,6 +100,10 @@ class SatSpec(Record):
         if self.n_max > self.m_max:
             raise ValueError(f"n_max {self.n_max} must not exceed m_max {self.m_max}")
         return self
+
+    def vector_cost(self, function: str) -> VectorFunction:
+        """What `function` costs on the vector unit."""
+        return self.vector_functions.get(function, self.vector_functions["default"])
 
     @property
     def round_clocks(self) -> int:
@@ -107,3 +135,18 @@ class SatSpec(Record):
     def index_bits(self) -> int:
         """Bits of a position index inside a block of `m_max`."""
         return int(math.log2(self.m_max))
+
+    def pe_register_bits(self) -> dict[str, int]:
+        """Data registers that one PE uses, by mode; the largest is what the PE must have.
+
+        Weight-stationary: a FP16 weight and its position for each of N slots, and partial sums in
+        flight for a round; output-stationary: the accumulators. The block that passes through
+        is M activations of 16 bits in either.
+        """
+        block, sums = 16 * self.m_max, 32 * self.interleave
+        return {
+            "ws_dense": 16 + 16 + sums,
+            "ws_nm": self.n_max * (16 + self.index_bits) + block + sums,
+            "os_dense": 16 + sums,
+            "os_nm": block + sums,
+        }

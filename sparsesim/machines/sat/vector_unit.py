@@ -1,62 +1,66 @@
-"""Element-wise work on the vector unit: chunks through a double buffer against DRAM."""
+"""Element-wise work on the vector unit: streams in chunks through a double buffer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
 
-import numpy as np
-import numpy.typing as npt
-
 from sparsesim.machines.sat.gemm import EngineTime
 from sparsesim.machines.sat.spec import SatSpec
-from sparsesim.memory import double_buffer
+from sparsesim.machines.sat.steps import VectorStep
+from sparsesim.machines.sat.streaming import chunk_count, evenly, transfers
 from sparsesim.results.record import STALL_CAUSES
-from sparsesim.trace import Elementwise, Reduction, Tensor
+from sparsesim.trace import Tensor
+
+
+def lane_operations(step: VectorStep, spec: SatSpec) -> int:
+    """Lane clocks of all elements: what each part costs per sweep, as often as it runs."""
+    total = 0.0
+    for part, runs in zip(step.parts, step.runs, strict=True):
+        cost = spec.vector_cost(part.function)
+        total += part.elements * cost.operations * runs / cost.sweeps
+    return ceil(total)
+
+
+def moved_bytes(step: VectorStep, tensors: Mapping[str, Tensor]) -> tuple[int, int]:
+    """DRAM bytes read and written."""
+    read = sum(times * tensors[name].bytes for name, times in step.read)
+    return read, sum(tensors[name].bytes for name in step.written)
+
+
+def estimated_clocks(step: VectorStep, tensors: Mapping[str, Tensor], spec: SatSpec) -> float:
+    """Offline estimate: the longer of lanes and DRAM stream."""
+    return max(
+        lane_operations(step, spec) / spec.vector_lanes,
+        sum(moved_bytes(step, tensors)) / spec.dram_bytes_per_clock,
+    )
 
 
 def simulate_vector(
-    operator: Elementwise | Reduction,
-    tensors: Mapping[str, Tensor],
-    spec: SatSpec,
-    fidelity: str,
+    step: VectorStep, tensors: Mapping[str, Tensor], spec: SatSpec, fidelity: str
 ) -> EngineTime:
-    """Simulate one element-wise operator with exclusive use of the DRAM bandwidth.
+    """Simulate one stream with exclusive use of the DRAM bandwidth.
 
-    Inputs stream from DRAM, outputs back to it (nothing is fused); a function of several sweeps
-    reads its first input that often. Each lane does one operation per clock.
+    Each lane does one operation per clock.
     """
-    cost = spec.vector_functions.get(operator.function, spec.vector_functions["default"])
-    read = sum(tensors[name].bytes for name in operator.inputs)
-    if operator.inputs:
-        read += (cost.sweeps - 1) * tensors[operator.inputs[0]].bytes
-    written = sum(tensors[name].bytes for name in operator.outputs)
-    busy = ceil(operator.elements * cost.operations / spec.vector_lanes)
-    chunks = max(1, ceil((read + written) / (spec.vector_buffer_bytes // 2)))
-    model = double_buffer.stepped if fidelity == "stepped" else double_buffer.fast
-    load, store = _even(read, chunks), _even(written, chunks)
-    total, wait_output, wait_memory = model(
-        load, _even(busy, chunks), store, spec.dram_bytes_per_clock, spec.dram_latency
+    read, written = moved_bytes(step, tensors)
+    busy = ceil(lane_operations(step, spec) / spec.vector_lanes)
+    chunks = chunk_count(read + written, spec.vector_buffer_bytes)
+    total, wait_output, wait_memory, dram = transfers(
+        evenly(read, chunks), evenly(busy, chunks), evenly(written, chunks), spec, fidelity
     )
-    stalls = dict.fromkeys(STALL_CAUSES, 0)
-    stalls |= {"output": int(wait_output), "memory": int(wait_memory)}
+    stalls = dict.fromkeys(STALL_CAUSES, 0) | {"output": wait_output, "memory": wait_memory}
     return EngineTime(
-        total_cycles=int(total),
+        total_cycles=total,
         busy_cycles=busy,
         stall_cycles=stalls,
-        dram_cycles=int(np.ceil((load + store) / spec.dram_bytes_per_clock).sum()),
-        bytes={"dram_a_read": read, "dram_output_write": written},
+        dram_cycles=dram,
+        bytes={
+            "dram_a_read": read,
+            "dram_output_write": written,
+            "scratchpad_fill_write": read,
+            "scratchpad_a_read": read,
+            "scratchpad_output_write": written,
+            "scratchpad_output_read": written,
+        },
     )
-
-
-def predicted_vector_cycles(time: EngineTime, spec: SatSpec) -> int:
-    """Offline estimate: the longer of lanes and DRAM stream."""
-    moved = sum(time.bytes.values())
-    return max(time.busy_cycles, ceil(moved / spec.dram_bytes_per_clock))
-
-
-def _even(total: int, parts: int) -> npt.NDArray[np.int64]:
-    """`total` split into `parts` nearly equal whole numbers."""
-    part = np.arange(parts + 1, dtype=np.int64)
-    edges = part * (total // parts) + part * (total % parts) // parts  # no product overflows
-    return np.diff(edges)

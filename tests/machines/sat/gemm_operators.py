@@ -87,8 +87,10 @@ def convolution(
 
 
 def trace_of(*operators: Operator, elements: int = 64) -> Trace:
-    """A trace of operators between the tensors `a`, `b` and `c`."""
-    tensors = tuple(
-        Tensor(name=name, shape=(elements,), dtype="float16", role="activation") for name in "abc"
+    """A trace of operators between the tensors `a`, `b` (weights) and `c`."""
+    tensors = (
+        Tensor(name="a", shape=(elements,), dtype="float16", role="activation"),
+        Tensor(name="b", shape=(elements,), dtype="float16", role="weight"),
+        Tensor(name="c", shape=(elements,), dtype="float16", role="activation"),
     )
     return Trace(Manifest(name="test", tensors=tensors, operators=operators))

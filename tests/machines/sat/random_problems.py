@@ -24,6 +24,16 @@ DEFAULTS: dict[str, Any] = {
     "node_nm": 16,
     "schedule_slack": 0.01,
     "vector_functions": {"default": {"sweeps": 1, "operations": 2}},
+    "dram_channels": 1,
+    "dram_interleave_bytes": 256,
+    "fusion": "none",
+    "sorter_lanes": 2,
+    "sorter_entries": 8,
+    "sorter_buffer_bytes": 256,
+    "weight_reduction": "pregenerated",
+    "update_lanes": 2,
+    "update_buffer_bytes": 256,
+    "update_functions": {"sgd_momentum": {"clocks": 1, "operations": 3}},
 }
 
 

@@ -17,9 +17,9 @@ SPARSE = NM(n=2, m=8)
 
 
 def time_of(operator: Operator, **changes: Any) -> OperatorTime:
+    """Time of an operator; what the sorter does before it is left out."""
     spec = load_machine("sat", changes).spec
-    (time,) = simulate_operators(trace_of(operator), spec, "fast")
-    return time
+    return simulate_operators(trace_of(operator), spec, "fast")[-1]
 
 
 def test_two_of_eight_is_nearly_four_times_faster_than_dense() -> None:
@@ -56,6 +56,15 @@ def test_sparse_gradient_is_indexed_and_weights_stream() -> None:
     assert sparse_a.cycles == mirrored.cycles
     assert sparse_a.bytes == mirrored.bytes
     assert sparse_a.macs_effective == 2048 * 256 * 512 // 4
+
+
+def test_a_pruned_gradient_image_is_fetched_once() -> None:
+    """SDGP of a 3x3 convolution reads compact image lines, not nine copies of each pixel."""
+    spec = load_machine("sat").spec
+    convolved = convolution(8, 28, 64, 64, 3, a=SPARSE).model_copy(update={"phase": "BP"})
+    _select, time = simulate_operators(trace_of(convolved), spec, "fast")
+    kept = 8 * 28 * 28 * 64 // 4
+    assert 2 * kept <= time.bytes["dram_b_read"] < 1.5 * 2 * kept
 
 
 def test_of_two_sparse_operands_the_sparser_is_indexed() -> None:
@@ -109,14 +118,18 @@ def elementwise(function: str, elements: int) -> Elementwise:
     )  # fmt: skip
 
 
+def dram_bytes(time: OperatorTime) -> dict[str, int]:
+    return {stream: size for stream, size in time.bytes.items() if stream.startswith("dram_")}
+
+
 def test_vector_functions_cost_their_sweeps_and_operations() -> None:
     spec = load_machine("sat", {}).spec
     trace = trace_of(elementwise("relu", 2**16), elements=2**16)
     twice = trace_of(elementwise("batch_norm", 2**16), elements=2**16)
     (once,) = simulate_operators(trace, spec, "fast")
     (norm,) = simulate_operators(twice, spec, "fast")
-    assert once.bytes == {"dram_a_read": 2**17, "dram_output_write": 2**17}
-    assert norm.bytes == {"dram_a_read": 2**18, "dram_output_write": 2**17}
+    assert dram_bytes(once) == {"dram_a_read": 2**17, "dram_output_write": 2**17}
+    assert dram_bytes(norm) == {"dram_a_read": 2**18, "dram_output_write": 2**17}
     assert norm.busy_cycles == 4 * once.busy_cycles == 4 * 2**16 // spec.vector_lanes
 
 
