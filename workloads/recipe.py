@@ -20,7 +20,9 @@ PHASES: tuple[str, ...] = get_args(TracePhase)
 BALANCED_GROUP = 32
 BALANCED_SPARSITIES = (1, 2, 4, 8, 16, 32)
 MAX_M = 1024
-_FORMS = "none, nm:N:M (nm:2:8), balanced:S (balanced:16), unstructured:P (unstructured:0.9)"
+_FORMS = (
+    "detect, none, nm:N:M (nm:2:8), balanced:S (balanced:16), unstructured:P (unstructured:0.9)"
+)
 
 
 def parse_pruning(text: str) -> Pruning:

@@ -46,12 +46,12 @@ class Captured:
     def buffer(self, placeholder: str) -> Tensor:
         return self.module.get_buffer(self.buffers[placeholder])
 
-    def module_type(self, path: str) -> type | None:
-        """Class of the submodule at `path`, or None where there is none."""
+    def has_children(self, path: str) -> bool:
+        """Whether the submodule at `path` is made of others (a read program has none without)."""
         try:
-            return type(self.module.get_submodule(path))
+            return any(True for _ in self.module.get_submodule(path).children())
         except AttributeError:
-            return None
+            return False
 
 
 def capture(network: Network, training: bool) -> Captured:

@@ -97,10 +97,10 @@ class LoweringContext:
         torch marks the second call of a module with `@1`; that mark is dropped.
         """
         stack = node.meta.get("nn_module_stack") or {}
-        path = str(next(reversed(stack.values()))[0]).partition("@")[0] if stack else ""
-        kind = self.captured.module_type(path) if path else None
-        alone = kind is not None and kind.__module__.startswith("torch.nn.modules.")
-        if alone and not any(True for _ in self.captured.module.get_submodule(path).children()):
+        path, kind = next(reversed(stack.values())) if stack else ("", "")
+        path = str(path).partition("@")[0]
+        name = f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else str(kind)
+        if path and name.startswith("torch.nn.modules.") and not self.captured.has_children(path):
             return path
         return f"{path}.{function}" if path else function
 

@@ -53,7 +53,9 @@ def read_pickle(path: Path) -> Any:
     """
     refuse_inflating_archive(path)
     try:
-        with torch.serialization.safe_globals(_PACKED_TENSORS):
+        # Without the check, a sparse tensor may point outside of its own shape.
+        checked = torch.sparse.check_sparse_tensor_invariants(True)
+        with torch.serialization.safe_globals(_PACKED_TENSORS), checked:
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
