@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,8 +158,9 @@ class Trace:
     def operators(self) -> tuple[Operator, ...]:
         return self.manifest.operators
 
-    @property
-    def tensors(self) -> dict[str, Tensor]:
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Tensors by name."""
         return {tensor.name: tensor for tensor in self.manifest.tensors}
 
     def mask(self, mask_id: str) -> PackedBits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
@@ -97,7 +97,7 @@ def _gemm_time(
 
 
 def _vector_time(
-    step: VectorStep, tensors: dict[str, Tensor], spec: SatSpec, fidelity: str
+    step: VectorStep, tensors: Mapping[str, Tensor], spec: SatSpec, fidelity: str
 ) -> OperatorTime:
     time = simulate_vector(step, tensors, spec, fidelity)
     energy = moved_energy(time.bytes, spec.node_nm)

@@ -1,4 +1,4 @@
-"""Do sorter and update engine take the clocks of their lanes, and move the bytes of their copies?"""
+"""Do sorter and update engine take the clocks of their lanes, and move their bytes?"""
 
 from __future__ import annotations
 
