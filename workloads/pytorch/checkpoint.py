@@ -15,6 +15,10 @@ from workloads.pytorch.sparse_storage import to_plain
 from workloads.pytorch.weight_files import WEIGHT_SUFFIXES, read_weights
 
 
+#: Last part of keys that hold no weights: published BERT files number the positions.
+_NOT_WEIGHTS = frozenset({"position_ids"})
+
+
 def load_checkpoint(module: nn.Module, path: Path) -> dict[str, str]:
     """Load a ``.pt``/``.pth``/``.safetensors`` state dict into `module`; keys and shapes must fit.
 
@@ -48,11 +52,13 @@ def load_checkpoint(module: nn.Module, path: Path) -> dict[str, str]:
         if found.dtype.is_floating_point != value.dtype.is_floating_point:
             raise InputError(f"{path}: {key}: is {found.dtype}, the model needs {value.dtype}")
     for key in state:
+        if key.rpartition(".")[2] in _NOT_WEIGHTS and key not in expected:
+            continue
         if key not in expected:
             hint = did_you_mean(str(key), expected)
             raise InputError(f"{path}: key {shown(key)} is not in the model{hint}")
     _refuse_non_finite(state, str(path))
-    module.load_state_dict({**expected, **state})
+    module.load_state_dict({key: state.get(key, value) for key, value in expected.items()})
     return plain.rules
 
 

@@ -21,6 +21,7 @@ SHALLOW: dict[str, list[dict[str, Any]]] = {
     "vit_b16": [{"layers": 2}],
     "bert_base": [{"layers": 2, "length": 96}, {"layers": 1, "buckets": [32, 64]}],
     "bert_large": [{"layers": 2, "length": 96, "head": "question_answering"}],
+    "minilm": [{"layers": 2}],
     "albert_base": [{"layers": 3, "length": 64, "head": "masked_language"}],
     "gpt2": [{"layers": 2, "length": 40, "mode": mode} for mode in ("sequence", "decode")],
     "llama2_7b": [

@@ -36,6 +36,7 @@ PUBLISHED: list[tuple[str, dict[str, Any], int]] = [
     ("bert_base", {"head": "question_answering"}, 108_893_186),
     ("bert_base", {"head": "masked_language"}, 109_514_298),
     ("bert_large", {}, 335_141_888),
+    ("minilm", {}, 22_713_216),
     ("albert_base", {}, 11_683_584),
     ("gpt2", {}, 124_439_808),
     ("gpt2", {"width": 1024, "layers": 24, "heads": 16, "mlp": 4096}, 354_823_168),  # GPT-2 medium
