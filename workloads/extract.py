@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsesim.errors import InputError
 from sparsesim.trace import Dense, Trace
 from sparsesim.validation import shown
+from workloads.activation_masks import ActivationMasks
+from workloads.activation_recipe import parse_activations, parse_kv_cache
 from workloads.catalog import catalog_names, load_entry
 from workloads.drawn_masks import DrawnMasks
 from workloads.forward_pass import add_forward
@@ -22,10 +24,11 @@ from workloads.pruning.methods import LayerPlan, plan_layers
 from workloads.pruning.weight_masks import WeightMasks
 from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_pruning
 from workloads.trace_builder import TraceBuilder
-from workloads.training_phases import STRIDED_BP_NOTE, add_backward
+from workloads.training_phases import OPTIMIZERS, STRIDED_BP_NOTE, add_backward
 
 if TYPE_CHECKING:
     from workloads.forward_graph import ForwardGraph
+    from workloads.pytorch.lower import Lowered
     from workloads.pytorch.source import Network
 
 MAX_SEED = 2**32 - 1
@@ -42,12 +45,16 @@ def extract(
     prune: str = DETECT,
     method: str = "bdwp",
     phase: str = "training",
+    optimizer: str = "sgd",
     batch: int = 32,
     seed: int = 0,
     checkpoint: Path | None = None,
     model: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     lazy: bool = False,
+    activations: str | None = None,
+    kv_cache: str | None = None,
+    inputs: Sequence[str] = (),
     times: str | None = None,
     allow_unknown: bool = False,
     on_message: Callable[[str], None] = _silent,
@@ -61,6 +68,7 @@ def extract(
             ``none`` (dense), or a recipe such as ``nm:N:M``, ``balanced:S``, ``unstructured:P``.
         method: which products of training are pruned; see `workloads.pruning.methods`.
         phase: ``training`` (FF, loss, BP, WU, update) or ``inference`` (forward alone).
+        optimizer: of training: ``sgd`` (with momentum) or ``adam``.
         batch: samples in one step.
         seed: of the initial weights, and of training where the entry trains.
         checkpoint: a ``.pt`` or ``.safetensors`` state dict to take the weights from.
@@ -71,6 +79,10 @@ def extract(
         lazy: build the model on torch's meta device: no weight takes memory, and the masks are
             descriptors (pattern, density, seed) that are drawn when they are read. Networks of
             the catalog that are too large to hold are always built so.
+        activations: measure the sparsity of activations in a run: ``zeros``, ``threshold:P``,
+            ``channels:P`` or ``delta:BITS``; see `workloads.activation_recipe`.
+        kv_cache: prune what attention reads: ``mustafar:P`` or ``alisa:P``.
+        inputs: files with the inputs of that run, or ``random``; ``delta`` takes two.
         times: what the matrix `source` is multiplied with (itself if None): ``transpose``,
             ``dense:COLS`` or another matrix; see `workloads.matrices`.
         allow_unknown: count an unsupported operator as an element-wise step.
@@ -90,8 +102,11 @@ def extract(
     pattern = Dense() if detecting else parse_pruning(prune)
     check_choice("--method", method, METHODS)
     check_choice("--phase", phase, PHASES)
+    check_choice("--optimizer", optimizer, tuple(OPTIMIZERS))
     _check_whole("--batch", batch, 1, 2**31 - 1)
     _check_whole("--seed", seed, 0, MAX_SEED)
+    measured = None if activations is None else parse_activations(activations)
+    cached = None if kv_cache is None else parse_kv_cache(kv_cache)
     if importlib.util.find_spec("torch") is None:
         raise InputError("extract: needs PyTorch (pip install 'sparsesim[torch]')")
 
@@ -99,7 +114,9 @@ def extract(
 
     from workloads.pytorch.capture import capture
     from workloads.pytorch.checkpoint import load_checkpoint, refuse_non_finite
+    from workloads.pytorch.input_files import input_frame
     from workloads.pytorch.lower import lower
+    from workloads.pytorch.measure import measure
     from workloads.pytorch.source import is_weight_file, load_network
 
     if is_weight_file(source):
@@ -131,7 +148,9 @@ def extract(
         if not lazy:
             refuse_non_finite(network.module, source)
         untrained = copy.deepcopy(network.module) if network.training and not lazy else None
-        graph = lower(source, capture(network, training), allow_unknown)
+        captured = capture(network, training)
+        lowered = lower(source, captured, allow_unknown)
+        graph = lowered.graph
         plans = plan_layers(graph.weights, pattern, method, training)
         learned: dict[str, Any] = {}
         if untrained is not None and checkpoint is None:
@@ -145,9 +164,16 @@ def extract(
             masks = DrawnMasks(plans, seed)
         elif detecting:
             masks = found
-        builder = TraceBuilder(masks)
+        running = None
+        if measured is not None or cached is not None:
+            _check_measurable(lazy, training, activations, kv_cache, lowered)
+            frames = [input_frame(captured, name, seed) for name in inputs or ("random",)]
+            running = measure(captured, lowered, frames, measured, cached)
+        elif inputs:
+            raise InputError("--inputs: give --activations or --kv-cache too")
+        builder = TraceBuilder(masks, running)
         add_forward(graph, builder, training)
-        loss = add_backward(graph, builder) if training else None
+        loss = add_backward(graph, builder, optimizer) if training else None
 
     left_dense = _left_dense(graph, plans)
     if left_dense:
@@ -160,6 +186,7 @@ def extract(
         **_pruned_how(prune, method, dense, found),
         "configuration": network.configuration,
         "phase": phase,
+        **({"optimizer": optimizer} if training else {}),
         "batch": network.batch,
         "seed": seed,
         "weights": weights_from,
@@ -167,6 +194,7 @@ def extract(
         "torch": str(torch.__version__),
         **({"lazy": "masks are drawn from the seed when they are read"} if lazy else {}),
         **({"stored_as": rules} if rules else {}),
+        **_measured_how(activations, kv_cache, inputs, running),
         **learned,
     }
     if loss is not None:
@@ -189,6 +217,37 @@ def _pruned_how(prune: str, method: str, dense: bool, found: FoundMasks) -> dict
         return {"prune": "none", "method": "dense"}
     words = {layer: detected.words for layer, detected in found.found.items()}
     return {"prune": DETECT, "method": "given", "detected": words}
+
+
+def _check_measurable(
+    lazy: bool, training: bool, activations: str | None, kv_cache: str | None, lowered: Lowered
+) -> None:
+    if lazy:
+        raise InputError(
+            "--lazy: a model without values cannot run; drop --activations, --kv-cache"
+        )
+    if training and (kv_cache is not None or activations != "zeros"):
+        what = f"--kv-cache {kv_cache}" if kv_cache is not None else f"--activations {activations}"
+        raise InputError(f"{what}: is a method of inference; add --phase inference")
+    if kv_cache is not None and not lowered.attentions:
+        raise InputError(f"--kv-cache {kv_cache}: the network has no scaled_dot_product_attention")
+
+
+def _measured_how(
+    activations: str | None,
+    kv_cache: str | None,
+    inputs: Sequence[str],
+    running: ActivationMasks | None,
+) -> dict[str, Any]:
+    if running is None:
+        return {}
+    files = [Path(name).name for name in inputs] or ["random"]
+    said: dict[str, Any] = {"inputs": " ".join(files), "measured": running.described()}
+    if activations is not None:
+        said["activations"] = activations
+    if kv_cache is not None:
+        said["kv_cache"] = kv_cache
+    return said
 
 
 def _say_found(found: FoundMasks, on_message: Callable[[str], None]) -> None:

@@ -31,8 +31,18 @@ STRIDED_BP_NOTE = (
 )
 
 
-def add_backward(graph: ForwardGraph, builder: TraceBuilder) -> str:
+#: FP32 tensors per weight that an optimizer keeps beside the master weight, and its function.
+OPTIMIZERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "sgd": ("sgd_momentum", ("momentum",)),
+    "adam": ("adam", ("mean", "variance")),
+}
+
+
+def add_backward(graph: ForwardGraph, builder: TraceBuilder, optimizer: str = "sgd") -> str:
     """Add loss, BP, WU and update operators after the forward ones.
+
+    Args:
+        optimizer: one of `OPTIMIZERS`.
 
     Returns:
         What the loss is, in words.
@@ -40,16 +50,17 @@ def add_backward(graph: ForwardGraph, builder: TraceBuilder) -> str:
     Raises:
         InputError: no output of the model depends on a trainable parameter.
     """
-    back = _Backward(graph, builder)
+    back = _Backward(graph, builder, optimizer)
     described = back.add_loss()
     back.run()
     return described
 
 
 class _Backward:
-    def __init__(self, graph: ForwardGraph, builder: TraceBuilder) -> None:
+    def __init__(self, graph: ForwardGraph, builder: TraceBuilder, optimizer: str) -> None:
         self._graph = graph
         self._builder = builder
+        self._optimizer = optimizer
         #: storage -> (gradient tensor, part of the storage that it covers)
         self._parts: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
         self._whole: dict[str, str] = {}
@@ -154,7 +165,7 @@ class _Backward:
                 f"{step.name}.BP_b" if weight is None else f"{step.name}.WU",
                 "BP" if weight is None else "WU",
                 (step.k, step.n, step.m),
-                Operand(tensor=step.a.tensor),
+                builder.activations.transposed(step, step.a.tensor),
                 Operand(tensor=gradient),
                 output,
                 **geometry,
@@ -255,17 +266,20 @@ class _Backward:
         return total
 
     def _update(self, parameter: Storage) -> None:
-        """SGD with momentum on FP32 state, then the FP16 copy that the GEMMs read."""
+        """The optimizer on FP32 state, then the FP16 copy that the GEMMs read."""
         gradient = self._finished(parameter)
         if gradient is None:
             return
         name, builder = parameter.name, self._builder
-        master = builder.new_tensor(f"{name}.master", parameter.shape, "float32", "state")
-        momentum = builder.new_tensor(f"{name}.momentum", parameter.shape, "float32", "state")
+        function, kept = OPTIMIZERS[self._optimizer]
+        state = tuple(
+            builder.new_tensor(f"{name}.{part}", parameter.shape, "float32", "state")
+            for part in ("master", *kept)
+        )
         layer = layer_of_parameter(name)
         builder.pointwise(
-            "elementwise", f"{layer}.update", layer, "WU", "sgd_momentum", parameter.elements,
-            (master, momentum, gradient), (master, momentum, name),
+            "elementwise", f"{layer}.update", layer, "WU", function, parameter.elements,
+            (*state, gradient), (*state, name),
             # The copy is overwritten: whoever still reads it for BP comes first.
             after=builder.gradient_readers(name),
         )  # fmt: skip

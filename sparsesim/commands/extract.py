@@ -40,6 +40,9 @@ from sparsesim.commands.terminal import print_json, print_table, say, spinner
     help="Products that training prunes: dense, srste, sdgp, sdwp or bdwp.",
 )
 @click.option("--phase", default="training", show_default=True, help="training or inference.")
+@click.option(
+    "--optimizer", default="sgd", show_default=True, help="Of training: sgd (momentum) or adam."
+)
 @click.option("--batch", type=int, default=32, show_default=True, help="Samples in one step.")
 @options.seed
 @click.option(
@@ -54,6 +57,20 @@ from sparsesim.commands.terminal import print_json, print_table, say, spinner
 )
 @click.option(
     "--lazy", is_flag=True, help="Build on the meta device: no weights, masks drawn when read."
+)
+@click.option(
+    "--activations",
+    metavar="RECIPE",
+    help="Measure the sparsity of activations: zeros, threshold:P, channels:P or delta:BITS.",
+)
+@click.option(
+    "--kv-cache", metavar="RECIPE", help="Prune what attention reads: mustafar:P or alisa:P."
+)
+@click.option(
+    "--inputs",
+    multiple=True,
+    metavar="FILE",
+    help="Inputs of the measuring run: .npz, .safetensors, .pt or random.  [default: random]",
 )
 @click.option(
     "--times",
@@ -71,11 +88,15 @@ def extract(
     prune: str,
     method: str,
     phase: str,
+    optimizer: str,
     batch: int,
     seed: int,
     checkpoint: Path | None,
     model: str | None,
     lazy: bool,
+    activations: str | None,
+    kv_cache: str | None,
+    inputs: tuple[str, ...],
     times: str | None,
     allow_unknown: bool,
     force: bool,
@@ -111,12 +132,16 @@ def extract(
             prune=prune,
             method=method,
             phase=phase,
+            optimizer=optimizer,
             batch=batch,
             seed=seed,
             checkpoint=checkpoint,
             model=model,
             parameters=parameters,
             lazy=lazy,
+            activations=activations,
+            kv_cache=kv_cache,
+            inputs=inputs,
             times=times,
             allow_unknown=allow_unknown,
             on_message=on_message,
