@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparsesim.trace import Operand, Phase
+from sparsesim.trace import Phase
 from workloads.forward_graph import ForwardGemm, ForwardGraph
 from workloads.trace_builder import TraceBuilder
 
@@ -19,13 +19,16 @@ def add_forward(graph: ForwardGraph, builder: TraceBuilder, training: bool) -> N
         outputs = tuple(builder.declare(storage) for storage in step.outputs)
         if isinstance(step, ForwardGemm):
             weight = step.weight
-            b = Operand(tensor=inputs[1]) if weight is None else builder.masks.forward(weight)
+            if weight is None:
+                b = builder.activations.operand(step, "b", inputs[1])
+            else:
+                b = builder.masks.forward(weight)
             builder.gemm(
                 step,
                 name,
                 phase,
                 (step.m, step.n, step.k),
-                Operand(tensor=inputs[0]),
+                builder.activations.operand(step, "a", inputs[0]),
                 b,
                 outputs[0],
                 also_reads=inputs[2:],

@@ -18,6 +18,7 @@ from sparsesim.trace import (
 )
 from sparsesim.trace.operators import DType, Role
 from sparsesim.trace.trace import operator_tensors
+from workloads.activation_masks import ActivationMasks
 from workloads.forward_graph import ForwardGemm, Storage, View
 from workloads.mask_source import MaskSource
 
@@ -25,8 +26,9 @@ from workloads.mask_source import MaskSource
 class TraceBuilder:
     """Operators in the order they are added, each depending on the writers of what it reads."""
 
-    def __init__(self, masks: MaskSource) -> None:
+    def __init__(self, masks: MaskSource, activations: ActivationMasks | None = None) -> None:
         self.masks = masks
+        self.activations = ActivationMasks() if activations is None else activations
         self._tensors: dict[str, Tensor] = {}
         self._operators: list[Operator] = []
         self._names: set[str] = set()
@@ -145,10 +147,10 @@ class TraceBuilder:
             name=name,
             provenance=provenance,
             tensors=tuple(tensor for tensor in self._tensors.values() if tensor.name in named),
-            masks=self.masks.records,
+            masks=(*self.masks.records, *self.activations.records),
             operators=tuple(self._operators),
         )
-        return Trace(manifest, self.masks.bits)
+        return Trace(manifest, {**self.masks.bits, **self.activations.bits})
 
     def _unique(self, name: str) -> str:
         unique, use = name, 1

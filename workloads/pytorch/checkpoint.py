@@ -14,7 +14,6 @@ from sparsesim.validation import did_you_mean, shown
 from workloads.pytorch.sparse_storage import to_plain
 from workloads.pytorch.weight_files import WEIGHT_SUFFIXES, read_weights
 
-
 #: Last part of keys that hold no weights: published BERT files number the positions.
 _NOT_WEIGHTS = frozenset({"position_ids"})
 

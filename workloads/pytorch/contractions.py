@@ -22,7 +22,8 @@ from workloads.forward_graph import (
     layer_of_parameter,
 )
 from workloads.pytorch.decompose import is_one_product
-from workloads.pytorch.lowering_context import LoweringContext
+from workloads.pytorch.im2col import im2col
+from workloads.pytorch.lowering_context import AttentionOrigin, LoweringContext, ProductOrigin
 
 Shape = tuple[int, ...]
 
@@ -38,6 +39,7 @@ def lower_linear(context: LoweringContext, node: fx.Node) -> View:
     return _product(
         context, node, x, weight, (m, n, k), bias=bias,
         canonical=lambda value: value.reshape(1, n, 1, k),
+        rows=lambda value: value.reshape(m, k),
     )  # fmt: skip
 
 
@@ -70,16 +72,20 @@ def _matmul(
         return _product(
             context, node, right, left, (samples, m, k), bias=bias,
             canonical=lambda value: value.reshape(1, m, 1, k),
+            rows=lambda value: value.reshape(-1, k, n).transpose(1, 2).reshape(samples, k),
         )  # fmt: skip
     if len(columns) == 2:
         return _product(
             context, node, left, right, (math.prod(rows[:-1]), n, k), bias=bias,
             canonical=lambda value: value.reshape(k, n).T.reshape(1, n, 1, k),
+            rows=lambda value: value.reshape(-1, k),
         )  # fmt: skip
-    groups = math.prod(np.broadcast_shapes(rows[:-2], columns[:-2]))
+    batches = np.broadcast_shapes(rows[:-2], columns[:-2])
+    groups = math.prod(batches)
     return _product(
         context, node, left, right, (m, n, k), groups=groups, bias=bias,
         canonical=lambda value: value.reshape(groups, k, n).transpose(1, 2).unsqueeze(2),
+        rows=lambda value: value.reshape(rows).expand(*batches, m, k).reshape(groups * m, k),
     )  # fmt: skip
 
 
@@ -114,9 +120,11 @@ def lower_einsum(context: LoweringContext, node: fx.Node) -> View:
         math.prod(extent[letter] for letter in part) for part in (batch, rows, columns, summed)
     )
     order = [sides[1].index(letter) for letter in (*batch, *columns, *summed)]
+    left_order = [sides[0].index(letter) for letter in (*batch, *rows, *summed)]
     return _product(
         context, node, left, right, (m, n, k), groups=groups,
         canonical=lambda value: value.permute(order).reshape(groups, n, 1, k),
+        rows=lambda value: value.permute(left_order).reshape(groups * m, k),
     )  # fmt: skip
 
 
@@ -157,6 +165,7 @@ def lower_convolution(context: LoweringContext, node: fx.Node) -> View:
         canonical=lambda value: value.reshape(
             groups, outputs, conv.channels, conv.taps
         ).transpose(2, 3),
+        rows=lambda value: im2col(value, conv, groups), channel_axis=-1 - spatial,
     )  # fmt: skip
 
 
@@ -225,8 +234,10 @@ def lower_attention(context: LoweringContext, node: fx.Node) -> View:
             a=a, b=b, output=_joined(f"{name}.out", out, (a, b)),
         )  # fmt: skip
         context.steps.append(step)
+        names.append(name)
         return View(step.output, out)
 
+    names: list[str] = []
     scores = product("scores", q, k, (length, keys, inner), shape)
     mask = context.argument(node, "attn_mask")
     inputs = (scores,) if mask is None else (scores, context.view(mask))
@@ -238,7 +249,9 @@ def lower_attention(context: LoweringContext, node: fx.Node) -> View:
         probabilities = _inner_step(
             context, f"{base}.dropout", "dropout", (probabilities,), dropout
         )
-    return product("values", probabilities, v, (length, outer, keys), context.shape(node))
+    result = product("values", probabilities, v, (length, outer, keys), context.shape(node))
+    context.attentions.append(AttentionOrigin(node, names[0], names[1]))
+    return result
 
 
 def _inner_step(
@@ -292,11 +305,14 @@ def _product(
     conv: Convolution | None = None,
     a: View | None = None,
     out: Shape | None = None,
+    rows: Callable[[Tensor], Tensor] | None = None,
+    channel_axis: int = -1,
 ) -> View:
     """Add the GEMM of `sizes` (m, n, k) per group; `right` is a weight if parameters alone make it.
 
     `canonical` turns the right side's value into (groups, outputs, taps, inputs). `a` stands for
-    what was made of `left`, `out` is the shape of the product where it is not that of `node`.
+    what was made of `left`, `rows` turns a value of `left` into (groups x m, k), `channel_axis` is
+    that of its channels, and `out` is the shape of the product where it is not that of `node`.
     """
     m, n, k = sizes
     a, b = context.view(left) if a is None else a, context.view(right)
@@ -346,6 +362,8 @@ def _product(
         bias=bias_view,
     )
     context.steps.append(step)
+    if rows is not None:
+        context.products[name] = ProductOrigin(node, left, rows, channel_axis)
     return View(step.output, step.output.shape)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor, fx
 
@@ -41,14 +41,25 @@ from workloads.pytorch.contractions import (
 )
 from workloads.pytorch.inline_regions import WITHOUT_GRADIENT
 from workloads.pytorch.lowering_context import (
+    AttentionOrigin,
     LoweringContext,
+    ProductOrigin,
     base_name,
     is_in_place,
     target_name,
 )
 
 
-def lower(source: str, captured: Captured, allow_unknown: bool) -> ForwardGraph:
+@dataclass(frozen=True)
+class Lowered:
+    """A forward graph, and where its products came from in the captured one."""
+
+    graph: ForwardGraph
+    products: dict[str, ProductOrigin]
+    attentions: tuple[AttentionOrigin, ...]
+
+
+def lower(source: str, captured: Captured, allow_unknown: bool) -> Lowered:
     """Lower every node of a captured graph.
 
     Raises:
@@ -88,7 +99,7 @@ def lower(source: str, captured: Captured, allow_unknown: bool) -> ForwardGraph:
         raise InputError(
             f"{source}: {name} has no matrix product with weights (linear, convolution, matmul)"
         )
-    return graph
+    return Lowered(graph, context.products, tuple(context.attentions))
 
 
 def _lower_call(context: LoweringContext, node: fx.Node, allow_unknown: bool) -> None:

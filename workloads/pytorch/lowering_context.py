@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -36,6 +37,31 @@ _DTYPES: dict[torch.dtype, DType] = {
 }
 
 
+@dataclass(frozen=True)
+class ProductOrigin:
+    """Where a product came from, for measuring its operand A in a run.
+
+    Attributes:
+        node: reads the operand; `left` is what it reads.
+        rows: turns a value of `left` into operand A, (groups x m, k).
+        channel_axis: axis of the channels in a value of `left`.
+    """
+
+    node: fx.Node
+    left: fx.Node
+    rows: Callable[[Tensor], Tensor]
+    channel_axis: int
+
+
+@dataclass(frozen=True)
+class AttentionOrigin:
+    """An attention node and the names of its two products."""
+
+    node: fx.Node
+    scores: str
+    values: str
+
+
 class LoweringContext:
     """What has been lowered so far, and how to add to it."""
 
@@ -44,6 +70,8 @@ class LoweringContext:
         self.captured = captured
         self.values = GraphValues(captured)
         self.steps: list[ForwardStep] = []
+        self.products: dict[str, ProductOrigin] = {}
+        self.attentions: list[AttentionOrigin] = []
         self.views: dict[fx.Node, View | tuple[View, ...]] = {}
         self._names: set[str] = set()
 
