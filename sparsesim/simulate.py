@@ -122,10 +122,15 @@ def _result(
         operators=sorted(operators, key=lambda op: (op.start_cycle, op.end_cycle)),
         engines={
             engine: _engine_result([op for op in operators if op.engine == engine], total)
-            for engine in model.ENGINES
+            for engine in engine_names(model, machine.spec)
         },
         check=checked,
     )
+
+
+def engine_names(model: Any, spec: Any) -> tuple[str, ...]:
+    """Engines of a machine: `ENGINES` of its model, or `engines(spec)` where the spec decides."""
+    return tuple(model.engines(spec) if hasattr(model, "engines") else model.ENGINES)
 
 
 def _operator_results(step: Any, time: OperatorTime, placed: JobTime) -> Iterator[OperatorResult]:
@@ -149,6 +154,7 @@ def _operator_results(step: Any, time: OperatorTime, placed: JobTime) -> Iterato
         macs_effective=time.macs_effective,
         bytes=time.bytes,
         energy_pj=time.energy_pj,
+        details=time.details,
     )
     yield whole
     for share in time.beside:
@@ -162,6 +168,7 @@ def _operator_results(step: Any, time: OperatorTime, placed: JobTime) -> Iterato
             macs_dense=0,
             macs_effective=0,
             bytes={},
+            details={},
             energy_pj=share.energy_pj,
         )
 

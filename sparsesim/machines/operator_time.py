@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class OperatorTime:
 
     `cycles` = `busy_cycles` + sum of `stall_cycles` (by cause, all causes present).
     `dram_cycles` are the clocks its DRAM transfers take; bytes by `<level>_<stream>`.
-    `beside` are engines that it holds as well.
+    `beside` are engines that it holds as well. `details` is what a family tells beyond this record:
+    it goes to `details.json` as it is; its `spans` and `series` also to the timeline
+    (sparsesim.results.timeline_events).
     """
 
     engine: str
@@ -41,3 +45,4 @@ class OperatorTime:
     bytes: dict[str, int]
     energy_pj: dict[str, float]
     beside: tuple[EngineShare, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)

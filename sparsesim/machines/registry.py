@@ -13,6 +13,7 @@ from sparsesim.validation import did_you_mean
 #: family -> package with `spec.SPEC`, `model.simulate_operator` and the family's YAML files
 FAMILIES = {
     "sat": "sparsesim.machines.sat",
+    "piuma": "sparsesim.machines.piuma",
 }
 
 

@@ -1,10 +1,13 @@
-"""The result folder: `summary.json`, `operators.csv`, `timeline.json.gz` (and `check.json`)."""
+"""The result folder: `summary.json`, `operators.csv`, `timeline.json.gz`.
+
+And `check.json` of a checked run, `details.json` where the machine family has more to tell.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,7 @@ SUMMARY = "summary.json"
 OPERATORS = "operators.csv"
 TIMELINE = "timeline.json.gz"
 CHECK = "check.json"
+DETAILS = "details.json"
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,14 @@ class StoredResult:
 
     Attributes:
         check: content of `check.json`, or None if the run was not checked.
+        details: by operator, what its machine family tells beyond the common record.
     """
 
     path: Path
     summary: dict[str, Any]
     operators: pd.DataFrame
     check: dict[str, Any] | None = None
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 def write_folder(result: RunResult, path: Path, force: bool = False) -> None:
@@ -50,6 +56,9 @@ def write_folder(result: RunResult, path: Path, force: bool = False) -> None:
         operator_table(result.operators).to_csv(folder / OPERATORS, index=False)
         events = json.dumps(timeline_events(result)).encode()
         (folder / TIMELINE).write_bytes(gzip.compress(events, 6, mtime=0))
+        details = {op.operator: dict(op.details) for op in result.operators if op.details}
+        if details:
+            (folder / DETAILS).write_text(json.dumps(details, indent=1) + "\n")
         if result.check is not None:
             (folder / CHECK).write_text(json.dumps(dict(result.check), indent=1) + "\n")
 
@@ -74,6 +83,8 @@ def read_folder(path: Path) -> StoredResult:
         summary = json.loads((path / SUMMARY).read_text())
         operators = pd.read_csv(path / OPERATORS, keep_default_na=False)
         check = json.loads((path / CHECK).read_text()) if (path / CHECK).is_file() else None
+        has_details = (path / DETAILS).is_file()
+        details = json.loads((path / DETAILS).read_text()) if has_details else {}
         version = summary["schema_version"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(f"{path}: damaged result folder ({error})") from None
@@ -83,4 +94,6 @@ def read_folder(path: Path) -> StoredResult:
         )
     if check is not None and not isinstance(check, dict):
         raise InputError(f"{path}/{CHECK}: must be an object (got {type(check).__name__})")
-    return StoredResult(path, summary, operators, check)
+    if not isinstance(details, dict):
+        raise InputError(f"{path}/{DETAILS}: must be an object (got {type(details).__name__})")
+    return StoredResult(path, summary, operators, check, details)

@@ -30,18 +30,29 @@ BYTE_STREAMS = (
     "dram_metadata_read",
     "dram_output_write",
     "dram_metadata_write",
+    "dram_output_read",
     "scratchpad_fill_write",
     "scratchpad_a_read",
     "scratchpad_b_read",
     "scratchpad_metadata_read",
     "scratchpad_output_read",
     "scratchpad_output_write",
+    "scratchpad_access",
     "register_read",
     "register_write",
 )
 
 #: Components of the energy.
-ENERGY_COMPONENTS = ("multiply", "add", "register", "scratchpad", "dram", "vector", "sort")
+ENERGY_COMPONENTS = (
+    "multiply",
+    "add",
+    "register",
+    "scratchpad",
+    "dram",
+    "vector",
+    "sort",
+    "instruction",
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,7 @@ class OperatorResult:
     macs_effective: int
     bytes: Mapping[str, int]
     energy_pj: Mapping[str, float]
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cycles(self) -> int:

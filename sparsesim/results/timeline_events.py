@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sparsesim.results.record import RunResult
+
+
+def _detail_events(result: RunResult, tracks: int) -> Iterator[dict[str, Any]]:
+    """`spans` of an operator's details as tracks below the engines, `series` as counters.
+
+    A span is {track, name, start, cycles}; `series` holds lists of equal length, one of them
+    `cycle`, where each sample ends. Clocks count from the operator's start.
+    """
+    named: dict[str, int] = {}
+    for op in result.operators:
+        for span in op.details.get("spans", ()):
+            if span["track"] not in named:
+                named[span["track"]] = tid = tracks + len(named) + 1
+                name = {"name": span["track"]}
+                yield {"ph": "M", "pid": 1, "tid": tid, "name": "thread_name", "args": name}
+            yield {
+                "ph": "X",
+                "pid": 1,
+                "tid": named[span["track"]],
+                "name": span["name"],
+                "ts": op.start_cycle + span["start"],
+                "dur": span["cycles"],
+            }
+        series = dict(op.details.get("series", {}))
+        starts = [0, *series.pop("cycle", [])]
+        for name, values in series.items():
+            for start, value in zip(starts, values, strict=False):
+                counter = {"ph": "C", "pid": 1, "name": name, "args": {name: value}}
+                yield counter | {"ts": op.start_cycle + start}
 
 
 def timeline_events(result: RunResult) -> dict[str, Any]:
@@ -32,6 +62,7 @@ def timeline_events(result: RunResult) -> dict[str, Any]:
         }
         for op in result.operators
     )
+    events.extend(_detail_events(result, len(tracks)))
     return {
         "traceEvents": events,
         "otherData": {"unit": "1 us shown = 1 clock", "clock_hz": result.clock_hz},

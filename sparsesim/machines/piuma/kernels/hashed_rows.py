@@ -81,8 +81,9 @@ def hashed_rows(
     write_back: str,
 ) -> Kernel:
     """Assemble the parts that V1 and V2 differ in."""
-    slots = table_slots(spec, 2)
-    windows = plan_sizes(product, spec, region_needs(product), slots, slots)
+    needs = region_needs(product)
+    slots = table_slots(spec, 2, int(needs.sum()))
+    windows = plan_sizes(product, spec, needs, slots, slots)
     threads = spec.threads_per_core
     text = "".join(
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +63,17 @@ class Product:
     @cached_property
     def pattern_nnz(self) -> int:
         """Elements of C that have at least one partial product."""
-        pattern_a = self.a.to_scipy().astype(bool)
-        return int((pattern_a @ self.sparse_b.to_scipy().astype(bool)).nnz)
+        return int(self.pattern.nnz)
+
+    @cached_property
+    def pattern(self) -> Any:
+        """SciPy array with a positive value where C has a partial product; stored zeros count."""
+        a, b = self.a.to_scipy().astype(np.float32), self.sparse_b.to_scipy().astype(np.float32)
+        a.data[:] = 1
+        b.data[:] = 1
+        found = (a @ b).tocsr()
+        found.sort_indices()
+        return found
 
     @property
     def multiplies(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sparsesim.machines.piuma.kernels.product import Product, operand_a, operand_b, result
 from sparsesim.machines.piuma.kernels.windows import (
+    CLEAR_BY_DMA,
     CONTROL_WORDS,
     FINISHED,
     HEAVY_ROW,
@@ -24,15 +25,6 @@ from sparsesim.machines.piuma.kernels.windows import (
 from sparsesim.machines.piuma.launch import Kernel
 from sparsesim.machines.piuma.spec import PiumaSpec
 
-CLEAR_BY_DMA = """
-    bne   tid, zero, cleared
-    sub   empty, zero, 1
-    add   table, spad, TAG
-    add   count, zero, SLOTS
-    dma   fill, empty, table, count
-    dmawait
-cleared:
-"""
 ROWS = """
 take_row:
     pop   row, queue
@@ -119,8 +111,9 @@ places_cleared:
 
 def build(product: Product, spec: PiumaSpec) -> Kernel:
     """The kernel for `product`; C is in C_KEY and C_VAL, unsorted within a row."""
-    slots = table_slots(spec, 3)
-    windows = plan_sizes(product, spec, region_needs(product), slots, slots)
+    needs = region_needs(product)
+    slots = table_slots(spec, 3, int(needs.sum()))
+    windows = plan_sizes(product, spec, needs, slots, slots)
     threads = spec.threads_per_core
     text = "".join(
         (

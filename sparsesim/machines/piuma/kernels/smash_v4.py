@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sparsesim.machines.piuma.kernels.product import Product, operand_a, operand_b, result
 from sparsesim.machines.piuma.kernels.windows import (
-    CLEAR_BY_THREADS,
+    CLEAR_BY_DMA,
     CONTROL_WORDS,
     FINISHED,
     HEAVY_ROW,
@@ -45,7 +45,6 @@ TOKENS = """
     ld    kfirst, A_PTR + first
     ld    klast, A_PTR + last
     add   one, zero, 1
-    sub   base, first, 0
 take_token:
     pop   k, queue
     blt   k, zero, hashed
@@ -72,7 +71,7 @@ probe:
     cas   old, spad + slot + TAG, empty, tag
     beq   old, tag, accumulate
     bne   old, empty, collision
-    sub   old, row, base
+    sub   old, row, first
     add   old, old, spad
     aadd  col, old + COUNT, one
     ld    old, OFFSET + row
@@ -132,16 +131,15 @@ MOST_ROWS = 4096
 def build(product: Product, spec: PiumaSpec) -> Kernel:
     """The kernel for `product`; C is in C_KEY and C_VAL, unsorted within a row."""
     most_rows = min(MOST_ROWS, spec.spad_words // 16)
-    slots = table_slots(spec, 3, most_rows)
-    slots = 1 << (slots.bit_length() - 1)
     bounds = row_bounds(product)
+    slots = table_slots(spec, 3, 2 * int(bounds.sum()), most_rows, power=True)
     windows = plan_sizes(product, spec, bounds, slots // 2, slots, most_rows)
     threads = spec.threads_per_core
     chunk_shift = (spec.chunk - 1).bit_length()
     text = "".join(
         (
             PLAN_MULTI.format(element=STORE_ROW, need=""),
-            CLEAR_BY_THREADS,
+            CLEAR_BY_DMA,
             TAKE_WINDOW,
             TOKENS,
             HEAVY_ROW.format(prepare=""),

@@ -289,6 +289,7 @@ clear:
     add   slot, slot, CORE_THREADS
     jmp   clear
 cleared:
+    .scope
 """
 
 FINISHED = """
@@ -297,6 +298,20 @@ finished:
     mark  3
 stop:
     halt
+"""
+
+#: The DMA engine empties it: the tags, and the values behind them.
+CLEAR_BY_DMA = """
+    bne   tid, zero, cleared
+    sub   empty, zero, 1
+    add   count, zero, SLOTS
+    add   table, spad, TAG
+    dma   fill, empty, table, count
+    add   table, spad, VAL
+    dma   fill, zero, table, count
+    dmawait
+cleared:
+    .scope
 """
 
 #: Numbers of the marks, and the phase that begins there.
@@ -392,7 +407,19 @@ def plan_sizes(
     return Windows(limit, heavy_columns, most, max_rows, -(-product.rows // packers))
 
 
-def table_slots(spec: PiumaSpec, words_per_slot: float, reserved: int = 0) -> int:
-    """Slots that fit the scratchpad, or what the machine file asks for if that is less."""
-    fits = int((spec.spad_words - CONTROL_WORDS - reserved) // words_per_slot)
-    return min(fits, spec.window_slots) if spec.window_slots else fits
+def table_slots(
+    spec: PiumaSpec, words_per_slot: int, needed: int, reserved: int = 0, power: bool = False
+) -> int:
+    """Slots of the table: what fits the scratchpad, or less if no more are needed or asked for.
+
+    Args:
+        needed: slots that hold the whole product.
+        power: the number must be a power of two.
+    """
+    slots = (spec.spad_words - CONTROL_WORDS - reserved) // words_per_slot
+    if power:
+        slots = 1 << (slots.bit_length() - 1)
+        needed = 1 << (needed - 1).bit_length() if needed > 0 else 1
+    if spec.window_slots:
+        slots = min(slots, spec.window_slots)
+    return min(slots, max(needed, 64))

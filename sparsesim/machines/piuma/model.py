@@ -1,0 +1,164 @@
+"""The PIUMA machine as a whole: every SpGEMM, SpMM or SpMV of a trace as a launch of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from sparsesim.energy import energy_pj, moved_energy
+from sparsesim.errors import InputError
+from sparsesim.machines.operator_time import EngineShare, OperatorTime
+from sparsesim.machines.piuma import isa, state
+from sparsesim.machines.piuma.counters import (
+    chip_cycles,
+    details,
+    dram_bytes,
+    phase_cycles,
+    pipeline_cycles,
+    series,
+)
+from sparsesim.machines.piuma.kernels.product import Product
+from sparsesim.machines.piuma.launch import Launch
+from sparsesim.machines.piuma.simulation import (
+    DENSE_KERNELS,
+    replace_kernel_sampling,
+    rows_of,
+    run_product,
+    sample_product,
+)
+from sparsesim.machines.piuma.spec import PiumaSpec
+from sparsesim.trace import Dense, SpGemm, Trace
+
+#: Fewest instructions per partial product: two loads, multiply, tag, slot, claim, test, add, and
+#: the loop. What `predicted_cycles` assumes at one instruction per pipeline and clock.
+FEWEST_INSTRUCTIONS = 10
+
+
+def engines(spec: PiumaSpec) -> tuple[str, ...]:
+    """The chip (some pipeline issues) and each of its pipelines."""
+    per_core = [f"mtc{number}" for number in range(spec.pipelines)] + [
+        f"stc{number}" for number in range(spec.single_pipelines)
+    ]
+    return ("chip", *(f"core{core}.{name}" for core in range(spec.cores) for name in per_core))
+
+
+def describe(spec: PiumaSpec) -> dict[str, Any]:
+    """Peak rates and sizes of a machine, for results and rooflines."""
+    pipelines = spec.cores * (spec.pipelines + spec.single_pipelines)
+    return {
+        "pes": pipelines,
+        "peak_macs_per_cycle": pipelines,
+        "dram_bytes_per_cycle": spec.dram_bytes_per_cycle,
+        "on_chip_bytes": spec.cores * spec.spad_bytes + pipelines * spec.cache_bytes,
+    }
+
+
+def operator_product(trace: Trace, operator: Any, spec: PiumaSpec, seed: int) -> Product:
+    """The matrices of an operator; a dense B gets values from `seed`.
+
+    Raises:
+        InputError: another kind of operator, or a kernel for the other kind of B.
+    """
+    if not isinstance(operator, SpGemm):
+        raise InputError(
+            f"operator {operator.name!r}: kind {operator.kind!r} does not run on machine family "
+            "'piuma' (it runs spgemm)"
+        )
+    dense = isinstance(operator.b.pattern, Dense)
+    fitting = [k for k in ("spmm", "spmv", "smash_v3") if (k in DENSE_KERNELS) == dense]
+    if dense != (spec.kernel in DENSE_KERNELS) or (spec.kernel == "spmv" and operator.n != 1):
+        what = f"dense B of {operator.n} columns" if dense else "sparse B"
+        allowed = (
+            ", ".join(k for k in fitting if k != "spmv" or operator.n == 1)
+            if dense
+            else "inner, outer, rowwise, smash_v1 to smash_v4"
+        )
+        raise InputError(
+            f"operator {operator.name!r}: {what} does not fit kernel={spec.kernel} "
+            f"(allowed: {allowed})"
+        )
+    a = trace.matrix(operator.a.tensor)
+    if dense:
+        values = np.random.default_rng(seed).standard_normal((operator.k, operator.n))
+        return Product(a, values)
+    return Product(a, trace.matrix(operator.b.tensor))
+
+
+def simulate_operators(
+    trace: Trace,
+    spec: PiumaSpec,
+    fidelity: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[OperatorTime]:
+    """Simulate each operator of `trace`, in trace order.
+
+    Raises:
+        InputError: an operator this machine has no kernel for.
+        CheckError: a kernel faulted.
+    """
+    times = []
+    for number, operator in enumerate(trace.operators):
+        product = operator_product(trace, operator, spec, seed=0)
+        times.append(_operator_time(operator, product, spec, fidelity))
+        if progress is not None:
+            progress(number + 1, len(trace.operators))
+    return times
+
+
+def _operator_time(operator: Any, product: Product, spec: PiumaSpec, fidelity: str) -> OperatorTime:
+    mapping: str = spec.kernel
+    extra: dict[str, Any] = {}
+    simulated, run_spec = product, spec
+    if 0 < spec.sample_rows < product.rows:
+        sampling = sample_product(product, spec, fidelity)
+        extra = {"sampling": asdict(sampling)}
+        mapping += f", {sampling.rows} of {product.rows} rows"
+        rows = np.sort(np.random.default_rng(0).permutation(product.rows)[: sampling.rows])
+        simulated = Product(rows_of(product.a, rows), product.b)
+        run_spec = replace_kernel_sampling(spec)
+    launch = run_product(simulated, run_spec, fidelity)
+    chip = chip_cycles(launch)
+    moved = dram_bytes(launch)
+    pipelines = spec.cores * spec.pipelines
+    return OperatorTime(
+        engine="chip",
+        mapping=mapping,
+        pattern=f"{operator.a.pattern.kind} x {operator.b.pattern.kind}",
+        cycles=chip.busy + sum(chip.stalls.values()),
+        busy_cycles=chip.busy,
+        stall_cycles=chip.stalls,
+        dram_cycles=0,
+        predicted_cycles=-(-simulated.partial_products * FEWEST_INSTRUCTIONS // pipelines),
+        macs_dense=simulated.rows * operator.n * operator.k,
+        macs_effective=int(launch.arrays["cnt"][state.N_MULTIPLIES]),
+        bytes=moved,
+        energy_pj=_energy(launch, moved),
+        beside=tuple(
+            EngineShare(part.name, mapping, part.busy, part.stalls, {})
+            for part in pipeline_cycles(launch)
+        ),
+        details={
+            **details(launch),
+            **extra,
+            "partial_products": simulated.partial_products,
+            "spans": [
+                {"track": "phases of core 0", "name": name, "start": start, "cycles": clocks}
+                for name, start, clocks in phase_cycles(launch)
+            ],
+            "series": series(launch),
+        },
+    )
+
+
+def _energy(launch: Launch, moved: dict[str, int]) -> dict[str, float]:
+    counted, node = launch.arrays["cnt"], launch.spec.node_nm
+    energy = moved_energy(moved, node)
+    # FP64: a multiplier grows with the square of its width, an adder with its width.
+    energy["multiply"] = int(counted[state.N_MULTIPLIES]) * energy_pj("fp64_multiply", node)
+    adds = int(counted[state.N_FLOAT_ADDS]) + int(counted[state.N_OPS + isa.AFADD])
+    energy["add"] = adds * energy_pj("fp64_add", node)
+    energy["instruction"] = int(counted[state.N_ISSUED]) * energy_pj("instruction", node)
+    return energy
