@@ -19,12 +19,17 @@ UNITS: dict[str, dict[str, str]] = {
         "uspe": "hw.sat.uspe_unit",
         "sore": "hw.sat.sore_unit",
         "wuve": "hw.sat.wuve_unit",
+        "stce": "hw.sat.stce_unit",
     },
 }
 
 
 class Unit(Protocol):
-    """A unit of one machine: its hardware, its models and the stimuli that compare them."""
+    """A unit of one machine: its hardware, its models and the stimuli that compare them.
+
+    A unit that is too large to be simulated at its full size also has a method
+    `verified() -> Unit`: the same unit in the size that `verify` compares.
+    """
 
     def component(self) -> Any:
         """The unit as a new Amaranth `wiring.Component`; its signature is the port list."""

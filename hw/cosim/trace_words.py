@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from hw.component_ports import Port
 
-#: Port name -> values of T clocks, shape (T,), or (T, elements) with element 0 in the low bits.
+#: Port name -> values of T clocks, shape (T,), or (T, elements) with element 0 in the low bits
+#: (booleans: one bit each).
 Trace = dict[str, npt.NDArray[Any]]
 Words = npt.NDArray[np.uint32]
 
@@ -56,6 +57,8 @@ class WordRow:
             if values.ndim == 1:
                 rows[:, offset] = values.astype(np.uint32)
             else:
+                if values.dtype == np.bool_:
+                    values = np.packbits(values, axis=1, bitorder="little")
                 element_bytes = np.ascontiguousarray(values).view(np.uint8).reshape(clocks, -1)
                 padded = np.zeros((clocks, 4 * words), dtype=np.uint8)
                 padded[:, : element_bytes.shape[1]] = element_bytes
@@ -68,8 +71,12 @@ class WordRow:
         for port, offset, words in self.fields:
             if port.name in elements:
                 kind = elements[port.name]
-                raw = np.ascontiguousarray(rows[:, offset : offset + words]).view(kind)
-                trace[port.name] = raw[:, : port.width // (8 * kind.itemsize)]
+                raw = np.ascontiguousarray(rows[:, offset : offset + words])
+                if kind == np.bool_:
+                    bits = np.unpackbits(raw.view(np.uint8), axis=1, bitorder="little")
+                    trace[port.name] = bits[:, : port.width]
+                else:
+                    trace[port.name] = raw.view(kind)[:, : port.width // (8 * kind.itemsize)]
             elif words == 1:
                 trace[port.name] = rows[:, offset]
             else:

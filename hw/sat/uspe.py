@@ -13,7 +13,7 @@ from hw.arith.fp32_adder import Fp32Adder
 from sparsesim.machines.sat.spec import UspeSpec
 
 
-def _selector(choices: int) -> int:
+def selector(choices: int) -> int:
     """Bits of a field that selects one of `choices`; at least one, so that the port exists."""
     return max(1, (choices - 1).bit_length())
 
@@ -29,8 +29,8 @@ class OperationSignature(wiring.Signature):
                 "first": Out(1),
                 "last": Out(1),
                 "os": Out(1),
-                "slot": Out(_selector(spec.n_max)),
-                "acc": Out(_selector(spec.interleave)),
+                "slot": Out(selector(spec.n_max)),
+                "acc": Out(selector(spec.interleave)),
             }
         )
 
@@ -42,10 +42,10 @@ class WeightSignature(wiring.Signature):
         super().__init__(
             {
                 "load": Out(1),
-                "row": Out(_selector(spec.rows)),
-                "slot": Out(_selector(spec.n_max)),
+                "row": Out(selector(spec.rows)),
+                "slot": Out(selector(spec.n_max)),
                 "value": Out(16),
-                "index": Out(_selector(spec.m_max)),
+                "index": Out(selector(spec.m_max)),
             }
         )
 
@@ -185,4 +185,4 @@ class Uspe(wiring.Component):
         return operation
 
 
-__all__ = ["OperationSignature", "PartialSumSignature", "Uspe", "WeightSignature"]
+__all__ = ["OperationSignature", "PartialSumSignature", "Uspe", "WeightSignature", "selector"]

@@ -27,9 +27,9 @@ def _bursts(rng: np.random.Generator, clocks: int) -> npt.NDArray[np.bool_]:
     return rng.random(clocks) < np.repeat(rng.random(-(-clocks // 8)), 8)[:clocks]
 
 
-def _settings(clocks: int, *values: float) -> tuple[Single, ...]:
-    """Settings that stand still."""
-    return tuple(np.full(clocks, np.float32(value)).view(np.uint32) for value in values)
+def _still(clocks: int, value: float) -> Single:
+    """A setting that stands still."""
+    return np.full(clocks, np.float32(value)).view(np.uint32)
 
 
 def training(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
@@ -41,7 +41,10 @@ def training(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
         weight.view(np.uint32),
         rng.normal(scale=0.1, size=clocks).astype(np.float32).view(np.uint32),
         rng.random(clocks) < 0.75,
-        *_settings(clocks, 10.0 ** -rng.integers(1, 5), 0.9, 5e-4, 7e-4),
+        _still(clocks, 10.0 ** -rng.integers(1, 5)),
+        _still(clocks, 0.9),
+        _still(clocks, 5e-4),
+        _still(clocks, 7e-4),
         np.ones(clocks, np.bool_),
     )
 
@@ -55,7 +58,10 @@ def noise(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
         singles(rng, clocks, finite),
         singles(rng, clocks, finite),
         rng.random(clocks) < 0.5,
-        *(singles(rng, clocks, finite) for _ in range(4)),
+        singles(rng, clocks, finite),
+        singles(rng, clocks, finite),
+        singles(rng, clocks, finite),
+        singles(rng, clocks, finite),
         np.ones(clocks, np.bool_),
     )
 
@@ -71,8 +77,7 @@ def half_ties(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
     middle = ((low + after) / 2).astype(np.float32).view(np.uint32)
     sign = rng.integers(2, size=clocks, dtype=np.uint32) << np.uint32(31)
     weight = middle + rng.integers(-1, 2, size=clocks).astype(np.uint32) | sign
-    zero, *_ = _settings(clocks, 0.0)
-    return made._replace(i_weight=weight, learning_rate=zero)
+    return made._replace(i_weight=weight, learning_rate=_still(clocks, 0))
 
 
 def cancellation(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
@@ -84,7 +89,9 @@ def cancellation(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
     return made._replace(
         i_weight=near,
         learning_rate=np.full(clocks, rate).view(np.uint32),
-        **dict(zip(("momentum", "decay", "decay_pruned"), _settings(clocks, 0, 0, 0), strict=True)),
+        momentum=_still(clocks, 0),
+        decay=_still(clocks, 0),
+        decay_pruned=_still(clocks, 0),
     )
 
 
