@@ -9,8 +9,8 @@ from sparsesim.trace import Dense, Mask, Operand, Unstructured
 from sparsesim.trace.masks import PackedBits, kept, pack
 from sparsesim.trace.patterns import Pattern
 from workloads.forward_graph import Weight
+from workloads.pruning.layouts import backward_matrix, forward_matrix
 from workloads.pruning.methods import LayerPlan
-from workloads.pruning.weight_masks import backward_matrix, forward_matrix
 from workloads.weight_patterns import Detected, detect
 
 

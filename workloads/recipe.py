@@ -7,14 +7,14 @@ from typing import Literal, get_args
 from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense, Unstructured
 from sparsesim.validation import did_you_mean, shown
+from workloads.pruning.methods import TRAINING_METHODS
 
 Pruning = Dense | NM | Balanced | Unstructured
-Method = Literal["dense", "srste", "sdgp", "sdwp", "bdwp"]
 TracePhase = Literal["inference", "training"]
 
 #: `--prune` of weights that are taken as they are: their zeros are found, none are added.
 DETECT = "detect"
-METHODS: tuple[str, ...] = get_args(Method)
+METHODS: tuple[str, ...] = tuple(TRAINING_METHODS)
 PHASES: tuple[str, ...] = get_args(TracePhase)
 #: Length of the groups in which a balanced pattern keeps equally many.
 BALANCED_GROUP = 32

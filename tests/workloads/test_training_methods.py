@@ -10,7 +10,8 @@ from sparsesim.trace import NM, Balanced, Dense, Unstructured
 from sparsesim.trace.masks import unpack
 from workloads.forward_graph import Weight, WeightArray, layer_of_parameter
 from workloads.pruning.methods import LayerPlan, plan_layers
-from workloads.pruning.weight_masks import WeightMasks
+from workloads.pruning.two_pass import pruned_twice, search_order
+from workloads.pruning.weight_masks import WeightMasks, forward_mask
 from workloads.recipe import Pruning
 
 
@@ -42,6 +43,9 @@ TWO_OF_EIGHT = NM(n=2, m=8)
         ("sdgp", False, None, True),
         ("sdwp", False, "k", False),
         ("bdwp", True, "k", False),
+        ("transposable", True, "both", False),
+        ("bimask", True, "permuted", False),
+        ("slope", True, "twice", False),
     ],
 )
 def test_each_method_prunes_its_own_products(
@@ -62,7 +66,9 @@ def test_a_direction_without_whole_groups_stays_dense_and_says_why() -> None:
     assert uneven.backward is None
     assert uneven.left_dense == "BP: 10 output channels, not a multiple of the group of 8"
     assert plan("sdwp", TWO_OF_EIGHT, outputs=10) == LayerPlan(
-        TWO_OF_EIGHT, left_dense="BP: 10 output channels, not a multiple of the group of 8"
+        TWO_OF_EIGHT,
+        left_dense="BP: 10 output channels, not a multiple of the group of 8",
+        update="decay",
     )
     assert plan("srste", TWO_OF_EIGHT, inputs=12).backward is None
     assert plan("bdwp", TWO_OF_EIGHT, training=False, outputs=10).left_dense is None
@@ -70,7 +76,8 @@ def test_a_direction_without_whole_groups_stays_dense_and_says_why() -> None:
 
 def test_the_first_layer_stays_dense() -> None:
     plans = plan_layers([weight("a", first=True), weight("b")], TWO_OF_EIGHT, "bdwp", True)
-    assert plans["a.weight"] == LayerPlan(TWO_OF_EIGHT, left_dense="first layer")
+    assert plans["a.weight"].left_dense == "first layer"
+    assert not plans["a.weight"].anything
     assert plans["b.weight"].anything
 
 
@@ -159,3 +166,65 @@ def test_tied_weights_with_other_layouts_get_masks_of_their_own() -> None:
 )
 def test_parameters_belong_to_layers(parameter: str, layer: str) -> None:
     assert layer_of_parameter(parameter) == layer
+
+
+def test_a_transposable_mask_needs_both_axes_and_is_the_same_in_inference() -> None:
+    for training in (False, True):
+        assert plan("transposable", TWO_OF_EIGHT, training).backward == "both"
+        assert not plan("transposable", TWO_OF_EIGHT, training, inputs=4).anything
+        assert not plan("transposable", TWO_OF_EIGHT, training, outputs=10).anything
+
+
+@pytest.mark.parametrize("method", ["bimask", "slope"])
+def test_a_mask_made_of_the_forward_one_needs_it(method: str) -> None:
+    assert not plan(method, TWO_OF_EIGHT, inputs=4).anything
+    only_forward = plan(method, TWO_OF_EIGHT, outputs=10)
+    assert (only_forward.forward, only_forward.backward) == (True, None)
+
+
+@pytest.mark.parametrize("method", ["transposable", "bimask", "slope"])
+def test_methods_of_groups_refuse_other_patterns(method: str) -> None:
+    with pytest.raises(InputError, match=f"--method {method}: is defined for nm:N:M alone"):
+        plan(method, Unstructured(density=0.5))
+
+
+@pytest.mark.parametrize("method", ["transposable", "bimask", "slope"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_masks_of_one_origin_hold_along_the_reduction_of_both_products(
+    method: str, groups: int
+) -> None:
+    one = weight(inputs=8, outputs=16, groups=groups)
+    masks = WeightMasks({"fc.weight": plan_layers([one], TWO_OF_EIGHT, method, True)["fc.weight"]})
+    forward, backward = masks.forward(one), masks.backward(one)
+    assert forward.pattern == backward.pattern == TWO_OF_EIGHT
+    ff = unpack(masks.bits["fc.weight@FF"], 72).reshape(groups, 16, 9, 8)
+    bp = unpack(masks.bits["fc.weight@BP"], 144).reshape(groups, 8, 9, 16)
+    assert (ff.sum(axis=3) == 2).all()
+    assert (bp.reshape(groups, 8, 9, 2, 8).sum(axis=4) <= 2).all()
+    if method == "transposable":
+        np.testing.assert_array_equal(bp, ff.transpose(0, 3, 2, 1))
+    elif method == "slope":
+        assert not (bp & ~ff.transpose(0, 3, 2, 1)).any()
+        assert bp.sum() < ff.sum()
+    else:  # its columns are in the searched order of the outputs
+        kept = ff.reshape(groups, 16, 9, 8)
+        order = search_order(one.values(), kept, TWO_OF_EIGHT, seed=0)
+        expected = pruned_twice(one.values(), kept, TWO_OF_EIGHT, order)[:, order]
+        np.testing.assert_array_equal(bp, expected.transpose(0, 3, 2, 1))
+
+
+def test_the_searched_order_saves_weights_that_neighbours_would_lose() -> None:
+    values = weight(inputs=32, outputs=64).values()
+    bdwp = LayerPlan(TWO_OF_EIGHT, forward=True)
+    forward = forward_mask(values, bdwp)
+    assert forward is not None
+    order = search_order(values, forward, TWO_OF_EIGHT, seed=1)
+    assert sorted(order) == list(range(64))
+    np.testing.assert_array_equal(order, search_order(values, forward, TWO_OF_EIGHT, seed=1))
+    kept = pruned_twice(values, forward, TWO_OF_EIGHT, order)
+    assert kept.sum() > pruned_twice(values, forward, TWO_OF_EIGHT).sum()
+    assert not (kept & ~forward).any()
+    groups = kept[:, order].reshape(1, 8, 8, 9, 32).sum(axis=2)
+    assert (groups <= 2).all()
+    lost = forward[:, order].reshape(1, 8, 8, 9, 32).sum(axis=2)
+    np.testing.assert_array_equal(groups, np.minimum(lost, 2))

@@ -1,29 +1,73 @@
-"""What each training method prunes in each of the three GEMMs of a layer.
+"""What each training method prunes in each of the three GEMMs of a layer, one entry a method.
 
-| method | FF | BP | WU |
-|---|---|---|---|
-| dense | dense | dense | dense |
-| srste | weights along input channels | the same weights (zeros on the n axis) | dense |
-| sdgp | dense | output gradient along output channels | dense |
-| sdwp | dense | weights along output channels | dense |
-| bdwp | weights along input channels | weights along output channels, mask of its own | dense |
+| method | FF weights | BP weights | WU | update |
+|---|---|---|---|---|
+| dense | dense | dense | dense | plain |
+| srste | N:M along inputs | the same (zeros on the n axis: no use to a reduction) | dense | decay |
+| sdgp | dense | dense; the output gradient N:M along outputs | dense | plain |
+| sdwp | dense | N:M along outputs | dense | decay |
+| bdwp | N:M along inputs | N:M along outputs, both cut from the dense weights | dense | decay |
+| transposable | one N:M mask along both | the same | dense | plain, masks cut every 40 steps |
+| bimask | N:M along inputs | what is left of it, N:M along permuted outputs | dense | decay |
+| slope | N:M along inputs, never cut again | what is left of it, N:M along outputs | dense | kept |
 
-SR-STE: arXiv 2102.04010; SDGP: arXiv 2203.05705 (as coded by its authors); BDWP and SDWP: arXiv
-2309.13015. Both masks of BDWP are cut from the dense weights.
+docs/training.md gives the sources, and what of each is found, recalled or assumed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense
-from sparsesim.trace.patterns import Axis
 from workloads.forward_graph import Weight
-from workloads.recipe import Pruning
 
-FORWARD_METHODS = frozenset({"srste", "bdwp"})
+if TYPE_CHECKING:
+    from workloads.recipe import Pruning
+
+Backward = Literal["k", "n", "both", "twice", "permuted"]
+"""BP weights. k: a mask of their own, N:M along the outputs, the reduction of BP. n: the FF mask,
+whose groups lie across the reduction. both: the FF mask, which holds along both axes. twice: the FF
+mask pruned again along the outputs. permuted: the same along outputs in a searched order."""
+
+Update = Literal["plain", "decay", "kept"]
+"""What the optimizer gets. plain: the dense gradient (straight-through). decay: with the SR-STE
+term. kept: the gradient of the weights that FF keeps, which alone are updated."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A training method.
+
+    Attributes:
+        forward: FF weights are pruned along the inputs.
+        backward: what BP reads of the weights; None: all of them.
+        gradient: BP prunes the output gradient along the outputs as it streams; WU does not.
+        update: what the optimizer gets.
+        recut: steps between two cuts of the masks; None: cut once, from the initial weights.
+        groups_only: defined for N:M alone.
+    """
+
+    forward: bool = False
+    backward: Backward | None = None
+    gradient: bool = False
+    update: Update = "plain"
+    recut: int | None = 1
+    groups_only: bool = False
+
+
+TRAINING_METHODS: dict[str, Method] = {
+    "dense": Method(),
+    "srste": Method(forward=True, backward="n", update="decay"),
+    "sdgp": Method(gradient=True),
+    "sdwp": Method(backward="k", update="decay"),
+    "bdwp": Method(forward=True, backward="k", update="decay"),
+    "transposable": Method(forward=True, backward="both", recut=40, groups_only=True),
+    "bimask": Method(forward=True, backward="permuted", update="decay", groups_only=True),
+    "slope": Method(forward=True, backward="twice", update="kept", recut=None, groups_only=True),
+}
 
 
 @dataclass(frozen=True)
@@ -33,16 +77,20 @@ class LayerPlan:
     Attributes:
         pattern: the pattern, with axis k.
         forward: FF weights, along the input channels.
-        backward: BP weights; "k": a mask of its own, along the output channels; "n": FF's mask.
+        backward: BP weights; see `Backward`.
         gradient: the output gradient as BP reads it.
         left_dense: why some direction that the method prunes stays dense.
+        update: what the optimizer gets.
+        recut: steps between two cuts of the masks; None: cut once.
     """
 
     pattern: Pruning
     forward: bool = False
-    backward: Axis | None = None
+    backward: Backward | None = None
     gradient: bool = False
     left_dense: str | None = None
+    update: Update = "plain"
+    recut: int | None = 1
 
     @property
     def anything(self) -> bool:
@@ -59,8 +107,10 @@ def plan_layers(
         A plan for each parameter that is the weight of a GEMM.
 
     Raises:
-        InputError: the pattern fits no layer at all.
+        InputError: the pattern fits no layer at all, or the method is not defined for it.
     """
+    if TRAINING_METHODS[method].groups_only and not isinstance(pattern, NM | Dense):
+        raise InputError(f"--method {method}: is defined for nm:N:M alone (--prune is {pattern})")
     plans: dict[str, LayerPlan] = {}
     layers: dict[str, str] = {}
     for weight in weights:
@@ -83,36 +133,38 @@ def plan_layers(
     return plans
 
 
-def _plan(weight: Weight, pattern: Pruning, method: str, training: bool) -> LayerPlan:
-    if isinstance(pattern, Dense) or method == "dense":
-        return LayerPlan(Dense())
-    if not training and method not in FORWARD_METHODS:
+def _plan(weight: Weight, pattern: Pruning, name: str, training: bool) -> LayerPlan:
+    method = TRAINING_METHODS[name]
+    if isinstance(pattern, Dense) or name == "dense" or not (training or method.forward):
         return LayerPlan(Dense())
     if weight.first:
         return LayerPlan(pattern, left_dense="first layer")
-    along_inputs = _misfit(pattern, weight.inputs, "input channels")
-    along_outputs = _misfit(pattern, weight.outputs, "output channels")
-    if method == "srste" or not training:
-        if along_inputs:
-            return LayerPlan(pattern, left_dense=f"FF: {along_inputs}")
-        return LayerPlan(pattern, forward=True, backward="n" if training else None)
-    if method == "bdwp":
-        reasons = [
-            f"{phase}: {misfit}"
-            for phase, misfit in (("FF", along_inputs), ("BP", along_outputs))
-            if misfit
-        ]
-        return LayerPlan(
-            pattern,
-            forward=not along_inputs,
-            backward=None if along_outputs else "k",
-            left_dense="; ".join(reasons) or None,
-        )
-    if along_outputs:
-        return LayerPlan(pattern, left_dense=f"BP: {along_outputs}")
-    if method == "sdgp":
-        return LayerPlan(pattern, gradient=True)
-    return LayerPlan(pattern, backward="k")
+    along_inputs = _misfit(pattern, weight.inputs, "input channels") if method.forward else None
+    # One mask along both axes is that mask in inference, too.
+    asked = training or method.backward == "both"
+    # The FF mask as it is needs no groups along the outputs; all else that BP reads does.
+    own = asked and (method.gradient or method.backward not in (None, "n"))
+    along_outputs = _misfit(pattern, weight.outputs, "output channels") if own else None
+    reasons = [
+        f"{phase}: {misfit}"
+        for phase, misfit in (("FF", along_inputs), ("BP", along_outputs))
+        if misfit
+    ]
+    forward = method.forward and not along_inputs
+    backward = method.backward if asked and not along_outputs else None
+    if method.backward == "both" and reasons:
+        forward, backward = False, None
+    elif method.backward in ("n", "twice", "permuted") and not forward:  # made of the FF mask
+        backward = None
+    return LayerPlan(
+        pattern,
+        forward=forward,
+        backward=backward,
+        gradient=method.gradient and not along_outputs,
+        left_dense="; ".join(reasons) or None,
+        update=method.update,
+        recut=method.recut,
+    )
 
 
 def _misfit(pattern: Pruning, channels: int, what: str) -> str | None:

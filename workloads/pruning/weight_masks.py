@@ -1,10 +1,4 @@
-"""Masks of weights in the two layouts in which the GEMMs read them.
-
-Weights are (groups, outputs, taps, inputs). The FF mask has a row per output and columns
-(kernel taps, inputs); the BP mask a row per input and columns (kernel taps, outputs). Taps keep
-the order of the weight in both (row by row), although a back-propagated convolution meets them
-reversed.
-"""
+"""Masks of weights as the GEMMs of a trace read them."""
 
 from __future__ import annotations
 
@@ -12,10 +6,21 @@ import numpy as np
 import numpy.typing as npt
 
 from sparsesim.trace import NM, Balanced, Dense, Mask, Operand, Unstructured
-from sparsesim.trace.masks import PackedBits, kept, pack, unpack
+from sparsesim.trace.masks import PackedBits, kept
 from workloads.forward_graph import Weight, WeightArray
+from workloads.pruning.layouts import (
+    Kept,
+    backward_matrix,
+    forward_matrix,
+    from_backward,
+    from_forward,
+    pack_backward,
+    pack_forward,
+)
 from workloads.pruning.magnitude import largest_bits, top_n_bits
 from workloads.pruning.methods import LayerPlan
+from workloads.pruning.transposable import transposable_mask
+from workloads.pruning.two_pass import Order, pruned_twice, search_order
 from workloads.recipe import Pruning
 
 
@@ -29,34 +34,39 @@ def select(matrix: npt.NDArray[np.float32], pattern: Pruning) -> PackedBits:
     return largest_bits(matrix, max(1, round(matrix.size * pattern.density)))
 
 
-def forward_matrix(weights: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """(groups, outputs, taps, inputs) as (groups x outputs, taps x inputs)."""
-    groups, outputs, taps, inputs = weights.shape
-    return weights.reshape(groups * outputs, taps * inputs)
+def forward_mask(weights: WeightArray, plan: LayerPlan) -> Kept | None:
+    """What FF keeps, shaped like the weights (groups, outputs, taps, inputs); None: everything."""
+    if not plan.forward:
+        return None
+    if plan.backward == "both":
+        assert isinstance(plan.pattern, NM)
+        return transposable_mask(weights, plan.pattern.n, plan.pattern.m)
+    bits = select(forward_matrix(weights), plan.pattern)  # type: ignore[arg-type]
+    return from_forward(bits, weights.shape)
 
 
-def backward_matrix(weights: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """(groups, outputs, taps, inputs) as (groups x inputs, taps x outputs)."""
-    groups, outputs, taps, inputs = weights.shape
-    return weights.transpose(0, 3, 2, 1).reshape(groups * inputs, taps * outputs)
+def backward_mask(
+    weights: WeightArray, plan: LayerPlan, forward: Kept | None, order: Order | None = None
+) -> Kept | None:
+    """What BP keeps, shaped like the weights; None: everything.
 
-
-def forward_bits(weights: WeightArray, pattern: Pruning) -> PackedBits:
-    """FF mask: groups run along the input channels."""
-    return select(forward_matrix(weights), pattern)  # type: ignore[arg-type]
-
-
-def backward_bits(weights: WeightArray, pattern: Pruning) -> PackedBits:
-    """BP mask: groups run along the output channels."""
-    if isinstance(pattern, Unstructured):  # has no axis: the same weights go in both directions
-        return turned(forward_bits(weights, pattern), weights.shape)
-    return select(backward_matrix(weights), pattern)  # type: ignore[arg-type]
-
-
-def turned(forward: PackedBits, shape: tuple[int, ...]) -> PackedBits:
-    """An FF mask of weights of `shape`, in the layout of the BP mask."""
-    columns = shape[2] * shape[3]
-    return pack(backward_matrix(unpack(forward, columns).reshape(shape)))  # type: ignore[arg-type]
+    Args:
+        forward: `forward_mask` of the same plan.
+        order: of the outputs, where the plan permutes them.
+    """
+    if plan.backward is None:
+        return None
+    if plan.backward in ("n", "both"):
+        return forward
+    if plan.backward in ("twice", "permuted"):
+        assert forward is not None
+        assert isinstance(plan.pattern, NM)
+        return pruned_twice(weights, forward, plan.pattern, order)
+    if isinstance(plan.pattern, Unstructured):  # has no axis: the same weights in both directions
+        bits = select(forward_matrix(weights), plan.pattern)  # type: ignore[arg-type]
+        return from_forward(bits, weights.shape)
+    bits = select(backward_matrix(weights), plan.pattern)  # type: ignore[arg-type]
+    return from_backward(bits, weights.shape)
 
 
 class WeightMasks:
@@ -78,24 +88,33 @@ class WeightMasks:
     def forward(self, weight: Weight) -> Operand:
         """B operand of the FF (or inference) GEMM."""
         plan = self.plan(weight)
-        if not plan.forward:
+        mask = forward_mask(weight.values(), plan) if plan.forward else None
+        if mask is None:
             return Operand(tensor=weight.parameter)
-        bits = forward_bits(weight.values(), plan.pattern)
+        bits = pack_forward(mask)
         return self._operand(weight, "FF", plan.pattern, bits, weight.taps * weight.inputs)
 
     def backward(self, weight: Weight) -> Operand:
-        """B operand of the BP GEMM."""
+        """B operand of the BP GEMM.
+
+        Where the plan permutes the outputs, the columns of the mask are in that order: the array
+        reads the output gradient so.
+        """
         plan = self.plan(weight)
         if plan.backward is None:
             return Operand(tensor=weight.parameter)
-        weights = weight.values()
-        pattern = plan.pattern
-        if plan.backward == "n":
-            bits = turned(forward_bits(weights, pattern), weights.shape)
-            if isinstance(pattern, NM | Balanced):
-                pattern = pattern.model_copy(update={"axis": "n"})
-        else:
-            bits = backward_bits(weights, pattern)
+        weights, pattern = weight.values(), plan.pattern
+        forward = forward_mask(weights, plan)
+        order = None
+        if plan.backward == "permuted":
+            assert forward is not None
+            assert isinstance(pattern, NM)
+            order = search_order(weights, forward, pattern, seed=0)
+        mask = backward_mask(weights, plan, forward, order)
+        assert mask is not None
+        if plan.backward == "n" and isinstance(pattern, NM | Balanced):
+            pattern = pattern.model_copy(update={"axis": "n"})
+        bits = pack_backward(mask if order is None else mask[:, order])
         return self._operand(weight, "BP", pattern, bits, weight.taps * weight.outputs)
 
     def _operand(
