@@ -79,10 +79,12 @@ class ActivationMasks:
         return words
 
     def _operand(self, tensor: str, mask_id: str, found: MeasuredMask | None) -> Operand:
-        if found is None or not kept(found.bits):
+        if found is None:
             return Operand(tensor=tensor)
         self.bits[mask_id] = found.bits
         self._records[mask_id] = Mask(
             id=mask_id, tensor=tensor, rows=found.bits.shape[0], columns=found.columns
         )
-        return Operand(tensor=tensor, pattern=Unstructured(density=found.density), mask=mask_id)
+        # A pattern's density is above zero, two equal frames have none: the mask is what counts.
+        density = max(found.density, 1 / (found.bits.shape[0] * found.columns))
+        return Operand(tensor=tensor, pattern=Unstructured(density=density), mask=mask_id)

@@ -205,7 +205,10 @@ def lower_transposed_convolution(context: LoweringContext, node: fx.Node) -> Vie
     product = _product(
         context, node, x, weight, (pixels, n, inputs), groups=groups,
         canonical=lambda value: value.reshape(groups, inputs, n).transpose(1, 2).unsqueeze(2),
-        out=(groups, pixels, n),
+        rows=lambda value: value.reshape(-1, groups, inputs, math.prod(image[-len(filters) + 2 :]))
+        .permute(1, 0, 3, 2)
+        .reshape(groups * pixels, inputs),
+        out=(groups, pixels, n), channel_axis=1 - len(filters),
     )  # fmt: skip
     sources = (product,) if bias is None else (product, context.view(bias))
     return _inner_step(
