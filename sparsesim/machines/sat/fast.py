@@ -8,7 +8,7 @@ combination is looked at once (`_slice_services`, `_pixel_services`).
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, lcm
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,15 @@ def block_outcome(shape: PassShape, image: Image, region: Region) -> Numbers:
             end = min(m + shape.tile_m, m_last)
             total += pass_outcome(shape, image, Region(m, end, k_first, k_last))
     return total
+
+
+def row_period(shape: PassShape, image: Image) -> int:
+    """im2col rows after which fetches repeat: whole images that begin at the same bank again."""
+    pixels = image.height * image.width
+    words = shape.banks // gcd(shape.banks, pixels)
+    span = shape.banks * shape.word_elements
+    elements = span // gcd(span, pixels * image.pixel_stride)
+    return image.out_height * image.out_width * lcm(words, elements)
 
 
 @njit(cache=True)

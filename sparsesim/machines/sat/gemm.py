@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparsesim.machines.sat.blocks import BlockSteps, block_steps, column_tiles
-from sparsesim.machines.sat.fast import block_outcome
+from sparsesim.machines.sat.fast import block_outcome, row_period
 from sparsesim.machines.sat.im2col import ELEMENT_BYTES
 from sparsesim.machines.sat.issue_sequence import Region
 from sparsesim.machines.sat.operands import zero_operands
@@ -101,9 +101,17 @@ def _step_outcomes(
         return np.array(rows)
     # The same block serves every tile of columns: timing does not depend on which.
     once = np.zeros((len(steps.m_spans), len(steps.k_spans), OUTCOME_COLUMNS), np.int64)
+    period = row_period(shape, problem.image)
+    known: dict[tuple[int, int, int, int], Numbers] = {}
     for m, m_span in enumerate(steps.m_spans):
         for k, k_span in enumerate(steps.k_spans):
-            once[m, k] = block_outcome(shape, problem.image, Region(*m_span, *k_span))
+            if problem.transposed:
+                at = (*m_span, k_span[0] % period, k_span[1] - k_span[0])
+            else:
+                at = (m_span[0] % period, m_span[1] - m_span[0], *k_span)
+            if at not in known:
+                known[at] = block_outcome(shape, problem.image, Region(*m_span, *k_span))
+            once[m, k] = known[at]
     return once[steps.m, steps.k] * tiles[steps.n, np.newaxis]
 
 

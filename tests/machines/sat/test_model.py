@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -150,3 +151,19 @@ def test_register_bytes_of_a_block_are_exact(kept: int) -> None:
     time = time_of(gemm(64, 32, 64, b=NM(n=kept, m=8)))
     products = 64 * 32 * 64 // 8 * kept
     assert time.bytes["register_write"] == 4 * products + products // kept * 8 * 2
+
+
+@pytest.mark.parametrize("m", [2, 4, 8, 16, 32])
+def test_every_pattern_runs_and_denser_ones_take_no_less_time(m: int) -> None:
+    cycles = [time_of(gemm(256, 64, 256, b=NM(n=n, m=m))).cycles for n in range(1, m + 1)]
+    assert all(before <= after for before, after in pairwise(cycles))
+    assert cycles[-1] == time_of(gemm(256, 64, 256)).cycles
+
+
+def test_sparse_passes_take_m_over_n_times_the_activations_per_clock() -> None:
+    """Weight-stationary rows: a block of M activations for N clocks."""
+    big = {"dataflow": "ws", "dram_bandwidth": 1e13, "act_bank_bytes": 64}
+    dense = time_of(gemm(4096, 32, 4096), **big)
+    sparse = time_of(gemm(4096, 32, 4096, b=SPARSE), **big)
+    rates = [time.bytes["scratchpad_a_read"] / time.busy_cycles for time in (dense, sparse)]
+    assert rates[1] / rates[0] == pytest.approx(8 / 2, rel=0.01)
