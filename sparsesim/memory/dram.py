@@ -175,69 +175,90 @@ def locate(state, line):  # type: ignore[no-untyped-def]
     return (group << state[BANK_BITS]) | bank, row
 
 
+# The next command is the least key over the banks: clocks to wait, column before row, age, bank.
+# Loops over banks are vectorised; what was stored for one bank just before such a loop would stall
+# it, so the bank of the last command is left out of them and compared on its own.
+
+
+@njit(cache=True, inline="always")
+def _wait(ready, now):  # type: ignore[no-untyped-def]
+    return min(max(ready - now, 0), _FAR) << _TIME_SHIFT
+
+
 @njit(cache=True)
-def _scan(state):  # type: ignore[no-untyped-def]
-    """Find the next command: the least (clock, column before row, age) over the banks."""
-    now = state[NOW]
-    best = np.int64(2**62)
-    for bank in range(state[BANKS]):
-        wait = min(max(state[READY + bank] - now, 0), _FAR)
-        best = min(best, (wait << _TIME_SHIFT) | state[KEY + bank])
+def _least(state, now, bank):  # type: ignore[no-untyped-def]
+    """The least key over all banks but `bank`."""
+    best = np.int64(NEVER)
+    for other in range(state[BANKS]):
+        key = _wait(state[READY + other], now) | state[KEY + other]
+        best = min(best, NEVER if other == bank else key)
+    return best
+
+
+@njit(cache=True)
+def _settle(state, now, bank, best):  # type: ignore[no-untyped-def]
+    """Find the next command, given the least key over all banks but `bank`."""
+    best = min(best, _wait(state[READY + bank], now) | state[KEY + bank])
     wait = best >> _TIME_SHIFT
     state[BEST_BANK] = best & _BANK_MASK
-    state[BEST_CLOCK] = NEVER if wait == _FAR else now + wait
+    state[BEST_CLOCK] = NEVER if wait >= _FAR else now + wait
 
 
 @njit(cache=True)
 def _choose(state, bank):  # type: ignore[no-untyped-def]
     """Choose the candidate of a bank after its queue or its open row has changed."""
-    oldest = state[OLDEST + bank]
     slots = state[SLOTS]
-    state[IS_READ + bank] = 0
-    state[IS_WRITE + bank] = 0
-    state[IS_ACTIVATE + bank] = 0
-    state[CANDIDATE + bank] = oldest
-    if oldest < 0:
-        state[READY + bank] = NEVER
-        state[KEY + bank] = bank
-        return
-    row = state[OPEN_ROW + bank]
-    slot = oldest
-    if row >= 0:
-        limit = state[HIT_LIMIT]
-        if limit == 0 or state[HITS + bank] < limit:
-            while slot >= 0 and state[slots + _SLOT_WORDS * slot + S_ROW] != row:
-                slot = state[slots + _SLOT_WORDS * slot + S_NEXT]
-            if slot < 0:
-                slot = oldest
-    place = slots + _SLOT_WORDS * slot
-    key = (state[place + S_SEQUENCE] << _BANK_MASK_BITS) | bank
-    if row < 0:
-        state[IS_ACTIVATE + bank] = -1
-        state[READY + bank] = max(state[NEXT_ACTIVATE + bank], state[ACTIVATE_GATE + bank])
-        key |= _ROW_COMMAND
-    elif state[place + S_ROW] == row:
-        state[CANDIDATE + bank] = slot
-        if state[place + S_WRITE]:
-            state[IS_WRITE + bank] = -1
-            gate = max(state[WRITE_GATE + bank], state[WRITE_TURN])
+    slot = state[OLDEST + bank]
+    read, write, activate = 0, 0, 0
+    key = bank
+    ready = NEVER
+    if slot >= 0:
+        row = state[OPEN_ROW + bank]
+        place = slots + _SLOT_WORDS * slot
+        if row >= 0 and state[place + S_ROW] != row:
+            limit = state[HIT_LIMIT]
+            if limit == 0 or state[HITS + bank] < limit:
+                hit = state[place + S_NEXT]
+                while hit >= 0 and state[slots + _SLOT_WORDS * hit + S_ROW] != row:
+                    hit = state[slots + _SLOT_WORDS * hit + S_NEXT]
+                if hit >= 0:
+                    slot = hit
+                    place = slots + _SLOT_WORDS * slot
+        key |= state[place + S_SEQUENCE] << _BANK_MASK_BITS
+        if row < 0:
+            activate = -1
+            ready = max(state[NEXT_ACTIVATE + bank], state[ACTIVATE_GATE + bank])
+            key |= _ROW_COMMAND
+        elif state[place + S_ROW] == row:
+            if state[place + S_WRITE]:
+                write = -1
+                gate = max(state[WRITE_GATE + bank], state[WRITE_TURN])
+            else:
+                read = -1
+                gate = state[READ_GATE + bank]
+            ready = max(state[NEXT_COLUMN + bank], gate)
+            if state[OPENER_FIRST] and state[HITS + bank] > 0:
+                key |= _LATER_ACCESS
         else:
-            state[IS_READ + bank] = -1
-            gate = state[READ_GATE + bank]
-        state[READY + bank] = max(state[NEXT_COLUMN + bank], gate)
-        if state[OPENER_FIRST] and state[HITS + bank] > 0:
-            key |= _LATER_ACCESS
-    else:
-        state[READY + bank] = state[NEXT_PRECHARGE + bank]
-        key |= _ROW_COMMAND
+            ready = state[NEXT_PRECHARGE + bank]
+            key |= _ROW_COMMAND
+    state[CANDIDATE + bank] = slot
     state[KEY + bank] = key
+    state[READY + bank] = ready
+    # A store where nothing changes would stall the loops over banks, too.
+    if state[IS_READ + bank] != read:
+        state[IS_READ + bank] = read
+    if state[IS_WRITE + bank] != write:
+        state[IS_WRITE + bank] = write
+    if state[IS_ACTIVATE + bank] != activate:
+        state[IS_ACTIVATE + bank] = activate
 
 
 @njit(cache=True, inline="always")
 def has_room(state):  # type: ignore[no-untyped-def]
     """Whether `push` may be called: there is a place in the queue, and results are collected."""
-    waiting = state[RING_END] - state[RING_FIRST]
-    return state[FREE] >= 0 and waiting + state[QUEUED] <= state[RING_MASK]
+    uncollected = state[RING_END] - state[RING_FIRST]
+    return state[FREE] >= 0 and uncollected + state[QUEUED] <= state[RING_MASK]
 
 
 @njit(cache=True)
@@ -273,10 +294,11 @@ def push(state, clock, line, write, request):  # type: ignore[no-untyped-def]
     else:
         state[OLDEST + bank] = slot
     _choose(state, bank)
+    now = state[NOW]
     if state[BEST_BANK] == bank:
-        _scan(state)
+        _settle(state, now, bank, _least(state, now, bank))
         return
-    ready = max(state[READY + bank], state[NOW])
+    ready = max(state[READY + bank], now)
     best = state[BEST_CLOCK]
     if ready < best or (ready == best and state[KEY + bank] < state[KEY + state[BEST_BANK]]):
         state[BEST_CLOCK] = ready
@@ -285,11 +307,13 @@ def push(state, clock, line, write, request):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _column(state, clock, bank):  # type: ignore[no-untyped-def]
-    """Read or write the candidate of `bank`, and take it from the queue."""
+    """Read or write the candidate of `bank`, and take it from the queue; `_least` key after it."""
     slot = state[CANDIDATE + bank]
     place = state[SLOTS] + _SLOT_WORDS * slot
     group = state[GROUP + bank]
+    now = clock + 1
     near, far = clock + state[CCD_L], clock + state[CCD_S]
+    best = np.int64(NEVER)
     if state[place + S_WRITE]:
         data = clock + state[CWL] + state[BL]
         near_read, far_read = data + state[WTR_L], data + state[WTR_S]
@@ -300,7 +324,10 @@ def _column(state, clock, bank):  # type: ignore[no-untyped-def]
             ready = max(state[READY + other], gate & state[IS_READ + other])
             gate = max(state[WRITE_GATE + other], near if same else far)
             state[WRITE_GATE + other] = gate
-            state[READY + other] = max(ready, gate & state[IS_WRITE + other])
+            ready = max(ready, gate & state[IS_WRITE + other])
+            state[READY + other] = ready
+            key = _wait(ready, now) | state[KEY + other]
+            best = min(best, NEVER if other == bank else key)
         precharge = data + state[WR]
         state[WRITES] += 1
     else:
@@ -312,7 +339,10 @@ def _column(state, clock, bank):  # type: ignore[no-untyped-def]
             gate = max(state[READ_GATE + other], gate)
             state[READ_GATE + other] = gate
             gate = (gate & state[IS_READ + other]) | (turn & state[IS_WRITE + other])
-            state[READY + other] = max(state[READY + other], gate)
+            ready = max(state[READY + other], gate)
+            state[READY + other] = ready
+            key = _wait(ready, now) | state[KEY + other]
+            best = min(best, NEVER if other == bank else key)
         precharge = clock + state[RTP]
         state[READS] += 1
     state[NEXT_PRECHARGE + bank] = max(state[NEXT_PRECHARGE + bank], precharge)
@@ -336,11 +366,12 @@ def _column(state, clock, bank):  # type: ignore[no-untyped-def]
     state[place + S_NEXT] = state[FREE]
     state[FREE] = slot
     state[QUEUED] -= 1
+    return best
 
 
 @njit(cache=True)
 def _activate(state, clock, bank):  # type: ignore[no-untyped-def]
-    """Open the row of the candidate of `bank`."""
+    """Open the row of the candidate of `bank`; `_least` key after it."""
     place = state[SLOTS] + _SLOT_WORDS * state[CANDIDATE + bank]
     state[OPEN_ROW + bank] = state[place + S_ROW]
     state[HITS + bank] = 0
@@ -352,12 +383,18 @@ def _activate(state, clock, bank):  # type: ignore[no-untyped-def]
     fifth = state[FOUR_ACTIVATES + ((number + 1) & 3)] + state[FAW]
     near, far = max(fifth, clock + state[RRD_L]), max(fifth, clock + state[RRD_S])
     group = state[GROUP + bank]
+    now = clock + 1
+    best = np.int64(NEVER)
     for other in range(state[BANKS]):
         gate = near if state[GROUP + other] == group else far
         gate = max(state[ACTIVATE_GATE + other], gate)
         state[ACTIVATE_GATE + other] = gate
-        state[READY + other] = max(state[READY + other], gate & state[IS_ACTIVATE + other])
+        ready = max(state[READY + other], gate & state[IS_ACTIVATE + other])
+        state[READY + other] = ready
+        key = _wait(ready, now) | state[KEY + other]
+        best = min(best, NEVER if other == bank else key)
     state[ACTIVATES] += 1
+    return best
 
 
 @njit(cache=True)
@@ -389,7 +426,7 @@ def _refresh(state, until):  # type: ignore[no-untyped-def]
         _record(state, clock, REFRESH, -1, -1)
     state[LAST_COMMAND] = clock
     state[NOW] = clock + 1
-    _scan(state)
+    _settle(state, clock + 1, 0, _least(state, clock + 1, 0))
     return True
 
 
@@ -406,17 +443,18 @@ def advance(state, until):  # type: ignore[no-untyped-def]
     state[NOW] = clock + 1
     if state[KEY + bank] & _ROW_COMMAND == 0:
         _record(state, clock, WRITE if state[IS_WRITE + bank] else READ, bank, -1)
-        _column(state, clock, bank)
+        best = _column(state, clock, bank)
     elif state[IS_ACTIVATE + bank]:
-        _activate(state, clock, bank)
+        best = _activate(state, clock, bank)
         _record(state, clock, ACTIVATE, bank, state[OPEN_ROW + bank])
     else:
         _record(state, clock, PRECHARGE, bank, -1)
         state[OPEN_ROW + bank] = -1
         state[NEXT_ACTIVATE + bank] = clock + state[RP]
         state[PRECHARGES] += 1
+        best = _least(state, clock + 1, bank)
     _choose(state, bank)
-    _scan(state)
+    _settle(state, clock + 1, bank, best)
     return True
 
 

@@ -108,7 +108,7 @@ def _run(state, lines, writes, window, arrivals, accepted, finished):  # type: i
         while state[dram.FREE] < 0:
             dram.advance(state, dram.NEVER)
             clock = max(clock, state[dram.LAST_COMMAND] + 1)
-        if window == 0:
+        if window == 0 and not dram.has_room(state):
             _collect(state, finished)
         accepted[number] = clock
         dram.push(state, clock, lines[number], writes[number], number)
