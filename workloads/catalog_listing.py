@@ -71,5 +71,8 @@ def list_parameters(entry: CatalogEntry) -> list[dict[str, Any]]:
 def _allowed(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(str(value) for value in schema["enum"])
+    if schema.get("type") == "array":
+        items = schema.get("prefixItems", [])
+        return f"{len(items)} whole numbers" if items else "list of whole numbers"
     limits = " and ".join(f"{word} {schema[key]:g}" for key, word in _BOUNDS if key in schema)
     return f"{schema.get('type', 'value')} {limits}".strip()

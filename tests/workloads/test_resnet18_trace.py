@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from sparsesim.trace import NM, Dense, Elementwise, Gemm, Reduction, Trace, Unstructured, load, save  # noqa: E402
 from sparsesim.trace.masks import unpack  # noqa: E402
-from workloads.catalog.networks.resnet import resnet18  # noqa: E402
+from workloads.catalog.networks.resnet import BasicBlock, ResNet  # noqa: E402
 from workloads.extract import extract  # noqa: E402
 
 BATCH = 4
@@ -36,7 +36,7 @@ def macs(trace: Trace, *phases: str) -> int:
 
 def test_macs_equal_what_torch_counts(training: Trace) -> None:
     with torch.device("meta"):
-        model, images = resnet18(1000), torch.zeros(BATCH, 3, 224, 224)
+        model, images = ResNet(BasicBlock, (2, 2, 2, 2), 1000), torch.zeros(BATCH, 3, 224, 224)
         labels = torch.zeros(BATCH, dtype=torch.int64)
     with FlopCounterMode(display=False) as forward:
         loss = F.cross_entropy(model(images), labels)
@@ -81,7 +81,7 @@ def test_patterns_masks_and_what_is_left_dense(training: Trace) -> None:
 
 def test_masks_are_the_top_n_of_the_models_own_weights(training: Trace) -> None:
     torch.manual_seed(3)
-    state = resnet18(1000).state_dict()
+    state = ResNet(BasicBlock, (2, 2, 2, 2), 1000).state_dict()
     for layer in ("layer1.0.conv1", "layer3.0.downsample.0", "fc"):
         weight = np.abs(state[f"{layer}.weight"].numpy())
         weight = weight.reshape(*weight.shape[:2], -1)  # (outputs, inputs, taps)
@@ -116,7 +116,7 @@ def test_dependencies_are_those_of_the_data(training: Trace) -> None:
     # Everything is one step: each update descends from the loss, and the loss from the first GEMM.
     assert "conv1.FF" in nx.ancestors(graph, "loss.BP")
     updates = [name for name in graph if name.endswith(".update")]
-    assert len(updates) == len(list(resnet18(1000).parameters()))
+    assert len(updates) == len(list(ResNet(BasicBlock, (2, 2, 2, 2), 1000).parameters()))
     assert all("loss.BP" in nx.ancestors(graph, name) for name in updates)
     # An update overwrites the weights that BP reads.
     assert "layer1.0.conv1.BP" in graph.pred["layer1.0.conv1.update"]
@@ -124,7 +124,7 @@ def test_dependencies_are_those_of_the_data(training: Trace) -> None:
 
 def test_tensors_have_the_types_of_mixed_precision_training(training: Trace) -> None:
     tensors = training.tensors
-    for parameter, value in resnet18(1000).named_parameters():
+    for parameter, value in ResNet(BasicBlock, (2, 2, 2, 2), 1000).named_parameters():
         assert (tensors[parameter].dtype, tensors[parameter].role) == ("float16", "weight")
         assert tensors[f"{parameter}.master"].dtype == "float32"
         assert tensors[f"{parameter}.momentum"].role == "state"
@@ -207,7 +207,7 @@ def test_pruning_none_is_dense_and_says_so() -> None:
 
 def test_a_checkpoint_gives_the_weights(tmp_path: Path) -> None:
     torch.manual_seed(11)
-    model = resnet18(1000)
+    model = ResNet(BasicBlock, (2, 2, 2, 2), 1000)
     wrapped = {"state_dict": {f"module.{key}": value for key, value in model.state_dict().items()}}
     torch.save(wrapped, tmp_path / "weights.pt")
     loaded = extract(

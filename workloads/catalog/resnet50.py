@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from sparsesim.validation import Record
-from workloads.catalog import CatalogEntry, Example
-
-
-class Parameters(Record):
-    image: int = Field(224, ge=32, description="side of the square images in pixels")
-    classes: int = Field(1000, ge=2, description="classes told apart")
-
-
-def build(batch: int, chosen: Parameters) -> Example:
-    import torch
-
-    from workloads.catalog.networks.resnet import resnet50
-
-    return resnet50(chosen.classes), (torch.zeros(batch, 3, chosen.image, chosen.image),)
-
+from workloads.catalog import CatalogEntry
+from workloads.catalog.networks.resnet_parameters import INPUTS, ResNetParameters, build
 
 ENTRY = CatalogEntry(
     build,
     title="ResNet-50, ImageNet",
     source="arXiv 1512.03385, with the stride in the 3x3 convolution as torchvision has it",
-    parameters=Parameters,
-    inputs={"images": ("batch", 3, "image", "image")},
+    parameters=ResNetParameters,
+    defaults={"bottleneck": True, "blocks": (3, 4, 6, 3)},
+    inputs=INPUTS,
 )

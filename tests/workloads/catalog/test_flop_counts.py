@@ -17,6 +17,7 @@ from workloads.extract import extract  # noqa: E402
 
 #: Few layers say as much as many.
 SHALLOW: dict[str, list[dict[str, Any]]] = {
+    **{f"resnet{depth}": [{"blocks": [1, 2, 1, 1], "image": 64}] for depth in (34, 101, 152)},
     "vit": [{"layers": 2}],
     "vit_b16": [{"layers": 2}],
     "bert_base": [{"layers": 2, "length": 96}, {"layers": 1, "buckets": [32, 64]}],

@@ -15,6 +15,9 @@ from workloads.catalog import load_entry  # noqa: E402
 PUBLISHED: list[tuple[str, dict[str, Any], int]] = [
     ("resnet9", {}, 6_573_120),  # DAWNBench network, bias-free
     ("resnet18", {}, 11_689_512),  # torchvision
+    ("resnet34", {}, 21_797_672),
+    ("resnet101", {}, 44_549_160),
+    ("resnet152", {}, 60_192_808),
     ("resnet50", {}, 25_557_032),  # torchvision
     ("resnet50", {"classes": 10}, 23_528_522),
     # kuangliu/pytorch-cifar has 11,173,962 for 10 classes

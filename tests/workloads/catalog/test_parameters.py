@@ -41,6 +41,8 @@ def test_parameters_reach_the_network_and_the_provenance(tmp_path: Path) -> None
         ("vit", {"heads": 7}, r"heads: must divide width \(512\)"),
         ("vit", {"layers": "two"}, r"layers: .*integer.*\(got 'two'\)"),
         ("resnet50", {"image": 8}, r"image: .*greater than or equal to 32"),
+        ("resnet18", {"blocks": [2, 2]}, r"^resnet18: --param: blocks.*required"),
+        ("resnet18", {"blocks": [2, 2, 0, 2]}, r"blocks.2: .*greater than 0"),
         ("resnet9", {"image": 36}, r"image: .*multiple of 8"),
         ("resnet18_tiny", {"stem": "5x5"}, r"stem: .*'3x3' or '7x7'"),
         ("mobilenet_v2", {"width": float("nan")}, r"width: "),

@@ -102,13 +102,3 @@ class ResNet(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(torch.flatten(self.avgpool(x), 1))
-
-
-def resnet18(classes: int, stem: Stem = "7x7") -> ResNet:
-    """Two basic blocks in each stage."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), classes, stem)
-
-
-def resnet50(classes: int, stem: Stem = "7x7") -> ResNet:
-    """Bottlenecks, 3, 4, 6 and 3 in the stages."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), classes, stem)

@@ -1,0 +1,15 @@
+"""ResNet-152 for ImageNet."""
+
+from __future__ import annotations
+
+from workloads.catalog import CatalogEntry
+from workloads.catalog.networks.resnet_parameters import INPUTS, ResNetParameters, build
+
+ENTRY = CatalogEntry(
+    build,
+    title="ResNet-152, ImageNet",
+    source="arXiv 1512.03385, with the stride in the 3x3 convolution as torchvision has it",
+    parameters=ResNetParameters,
+    defaults={"bottleneck": True, "blocks": (3, 8, 36, 3)},
+    inputs=INPUTS,
+)
