@@ -71,7 +71,13 @@ def _gemm(
         return [GemmStep(gemm, gemm.deps, drained)]
     _sortable(pattern, gemm.name, spec)
     reduction = ReductionStep(
-        f"{gemm.name}.select", gemm.layer, gemm.phase, tensor.elements, pattern, gemm.deps
+        f"{gemm.name}.select",
+        gemm.layer,
+        gemm.phase,
+        tensor.elements,
+        pattern,
+        gemm.deps,
+        holds_array=learned,
     )
     return [reduction, GemmStep(gemm, (*gemm.deps, reduction.name), drained)]
 

@@ -17,6 +17,7 @@ from sparsesim.machines.sat.spec import SatSpec
 from sparsesim.machines.sat.steps import GemmStep, ReductionStep, UpdateStep, VectorStep
 from sparsesim.machines.sat.update_engine import UpdateTime, simulate_update
 from sparsesim.machines.sat.vector_unit import estimated_clocks, lane_operations, simulate_vector
+from sparsesim.results.record import STALL_CAUSES
 from sparsesim.trace import NM, Tensor, Trace
 
 ENGINES = ("array", "vector", "update", "sorter")
@@ -147,7 +148,13 @@ def _reduction_time(step: ReductionStep, spec: SatSpec, fidelity: str) -> Operat
     moved = sum(size for name, size in time.bytes.items() if name.startswith("dram_"))
     kept = f"{step.pattern.n}:{step.pattern.m}"
     estimate = max(time.busy_cycles, ceil(moved / spec.dram_bytes_per_clock))
-    return _operator_time("sorter", f"select {kept}", time, estimate, energy, pattern=kept)
+    beside: tuple[EngineShare, ...] = ()
+    if step.holds_array:
+        waits = dict.fromkeys(STALL_CAUSES, 0) | {"input": time.total_cycles}
+        beside = (EngineShare("array", "waits for weights", 0, waits, {}),)
+    return _operator_time(
+        "sorter", f"select {kept}", time, estimate, energy, pattern=kept, beside=beside
+    )
 
 
 def _compare_energy(elements: int, pattern: NM, spec: SatSpec) -> float:

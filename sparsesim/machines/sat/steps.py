@@ -6,7 +6,7 @@ operand) and runs neighbouring element-wise operators as one (`lowering.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from sparsesim.trace import NM, Elementwise, Gemm, Reduction
@@ -101,14 +101,19 @@ class UpdateStep:
 
 @dataclass(frozen=True)
 class ReductionStep:
-    """A tensor read densely, its N:M values selected and written compactly, for one GEMM."""
+    """A tensor read densely, its N:M values selected and written compactly, for one GEMM.
+
+    `holds_array`: the array waits for it, as a weight that is selected when its GEMM begins makes
+    it do; a gradient is selected while the array may do something else.
+    """
 
     name: str
     layer: str
     phase: Phase
     elements: int
     pattern: NM
-    deps: tuple[str, ...] = field(default=())
+    deps: tuple[str, ...] = ()
+    holds_array: bool = False
     kind: Literal["nm_reduction"] = "nm_reduction"
 
 

@@ -117,7 +117,8 @@ def test_online_selection_comes_right_before_the_product() -> None:
     assert not update.reductions
     assert isinstance(select, ReductionStep)
     assert select.elements == WIDTH * WIDTH
-    assert select.deps == ("bn.b",)  # on the critical path
+    assert select.deps == ("bn.b",)
+    assert select.holds_array
     assert steps["bp"].deps == ("bn.b", "bp.select")
     assert forward.deps == ("ff.select",)
 
@@ -127,6 +128,7 @@ def test_gradients_are_selected_online_whatever_the_weights_are() -> None:
     select = steps["bp.select"]
     assert isinstance(select, ReductionStep)
     assert select.elements == ROWS * WIDTH
+    assert not select.holds_array
     assert isinstance(steps["update"], UpdateStep)
 
 
