@@ -97,8 +97,14 @@ def load_network(
     device = torch.device("meta") if lazy else nullcontext()
     if source in catalog_names():
         entry: CatalogEntry = load_entry(source)
-        with device:
-            module, args = entry.example(source, batch, parameters)
+        try:
+            with device:
+                module, args = entry.example(source, batch, parameters)
+        except (RuntimeError, MemoryError) as error:  # how torch says that memory does not suffice
+            raise InputError(
+                f"{source}: cannot be built with batch {batch} and these parameters "
+                f"({_summary(error)})"
+            ) from None
         chosen = entry.choose(source, parameters)
         return Network(
             source,

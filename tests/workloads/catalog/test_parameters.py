@@ -74,6 +74,11 @@ def test_refusals_on_the_command_line(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_example_inputs_that_fit_in_no_memory() -> None:
+    with pytest.raises(InputError, match=r"^resnet9: cannot be built with batch 2000000000"):
+        extract("resnet9", batch=2_000_000_000)
+
+
 def test_a_network_too_large_to_hold_takes_no_checkpoint(tmp_path: Path) -> None:
     weights = tmp_path / "weights.pt"
     torch.save({}, weights)
