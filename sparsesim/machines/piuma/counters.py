@@ -131,7 +131,7 @@ def details(launch: Launch) -> dict[str, Any]:
     """Counters of a run that go beyond the common result record."""
     spec, counted = launch.spec, launch.arrays["cnt"]
     cycles = total_cycles(launch)
-    dram = launch.arrays["dram"][-state.DRAM_COUNTS * spec.cores :].reshape(spec.cores, -1)
+    dram = launch.arrays["dram"][-state.DRAM_COUNTS * spec.cores - 1 : -1].reshape(spec.cores, -1)
     hits, misses = int(counted[state.N_HITS]), int(counted[state.N_MISSES])
     issued = int(counted[state.N_ISSUED])
     words = int(dram[:, state.DC_WORDS].sum())

@@ -43,7 +43,7 @@ def dram_access(
     """Clock at which the access of `word` in `core`'s DRAM, sent at `time`, is answered.
 
     Args:
-        dram: banks (free from, open row, activated), then buses, then counters.
+        dram: banks (free from, open row, activated), buses, counters, and one word more.
         word: word address inside the core's DRAM.
         bursts: 1 for a read or a write, 2 for an atomic.
     """
@@ -54,7 +54,11 @@ def dram_access(
     begin = time + p[P_DRAM_REQUEST]
     command = max(begin, dram[bank])
     if p[P_TREFI] > 0:
-        phase = command % p[P_TREFI]
+        # The beginning of the refresh interval of the last access saves most divisions.
+        phase = command - dram[dram.size - 1]
+        if phase < 0 or phase >= p[P_TREFI]:
+            phase = command % p[P_TREFI]
+            dram[dram.size - 1] = command - phase
         if phase < p[P_TRFC]:
             command += p[P_TRFC] - phase
     if dram[bank + 1] == row:

@@ -18,7 +18,8 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba.core import types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from sparsesim.machines.piuma import isa
@@ -41,8 +42,28 @@ def count_trailing_zeros(_typing: Any, _value: Any) -> Any:
 
 
 Array = npt.NDArray[Any]
+
+
+@intrinsic
+def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
+    """Ask the host's caches for an element that will be used some events later."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [address, word(1), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
 U1 = np.uint64(1)
 U0 = np.uint64(0)
+#: Tells the compiler that thread numbers are not negative.
+THREAD_MASK = 0x3FFF
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -118,6 +139,15 @@ def run(
     region_shift = p[st.P_REGION_SHIFT]
     engine = eng.size // cores
     max_cycles = p[st.P_MAX_CYCLES]
+
+    # Lanes of a group's mask, one per multi-threaded pipeline.
+    multi_top = np.uint64(p[st.P_THREADS] - 1)
+    multi_low = U0
+    for k in range(0, 64, p[st.P_THREADS]):
+        multi_low |= U1 << np.uint64(k)
+    multi_high = multi_low << multi_top
+    turns = np.full(groups, ~U0, np.uint64)  # bits from a lane's next turn upwards
+    private = np.zeros(groups, np.uint64)  # threads with private instructions left to issue
 
     live = np.int64(0)
     for i in range(thr.size // st.THREAD):
@@ -323,58 +353,75 @@ def run(
                         wheel[at] = U0
                     if m == U0:
                         continue
-                    # Each pipeline takes the next ready thread, round robin.
-                    chosen = U0
                     if g < cores:
                         me = g
-                        width = p[st.P_THREADS]
                         width_shift = p[st.P_THREAD_SHIFT]
-                        count = p[st.P_PIPELINES]
+                        interval = p[st.P_ISSUE]
+                        low, high, top = multi_low, multi_high, multi_top
                     else:
                         me = g - cores
-                        width = np.int64(1)
                         width_shift = np.int64(0)
-                        count = p[st.P_SINGLE]
-                    pm = (U1 << np.uint64(width)) - U1 if width < 64 else ~U0
-                    for q in range(count):
-                        r = (m >> np.uint64(q << width_shift)) & pm
-                        if r != U0:
-                            base = (g * pipes + q) * st.PIPE
-                            first = np.uint64(pipe[base + st.L_NEXT])
-                            high = (r >> first) << first
-                            k = count_trailing_zeros(high if high != U0 else r)
-                            pipe[base + st.L_NEXT] = 0 if k + 1 == width else k + 1
-                            chosen |= U1 << np.uint64((q << width_shift) + k)
-                    m &= ~chosen
+                        interval = p[st.P_SINGLE_ISSUE]
+                        low, high, top = ~U0, ~U0, U0
+                    # Each pipeline (a lane of the mask) takes the next ready thread, round robin:
+                    # the first at or after its turn, else the first of all. No branches: all lanes
+                    # at once. `low` and `high` mark the lowest and highest bit of every lane.
+                    turn = turns[g]
+                    later = m & turn
+                    some = (((later & ~high) + ~high) | later) & high
+                    whole = some | (some - (some >> top))
+                    chosen = (later & whole) | (m & ~whole)
+                    chosen &= ((~chosen & ~high) + low) ^ (~chosen & high)
+                    some = (((chosen & ~high) + ~high) | chosen) & high
+                    one = some >> top
+                    whole = some | (some - one)
+                    turns[g] = (turn & ~whole) | (whole & ~(chosen | (chosen - one)))
+                    m ^= chosen
                     ready[g] = m
                     left_ready |= m
-                    interval = p[st.P_ISSUE] if g < cores else p[st.P_SINGLE_ISSUE]
+                    if chip_last != t:
+                        i = g * st.GROUP + count_trailing_zeros(chosen)
+                        cause = thr[i * st.THREAD + st.T_CAUSE]
+                        cnt[st.N_CHIP_STALLS + cause] += t - chip_last - 1
+                        chip_last = t
+                        chip_busy += 1
+                    # Threads that issue a private instruction, executed already.
+                    running = chosen & private[g]
+                    if running != U0:
+                        chosen ^= running
+                        s = (t + interval) & slot_mask
+                        wheel[s * groups + g] |= running
+                        occupied[s] |= 1
+                        ended = U0
+                        while running != U0:
+                            local = count_trailing_zeros(running)
+                            bit = running & (~running + U1)
+                            running ^= bit
+                            ti = ((g * st.GROUP + local) & THREAD_MASK) * st.THREAD
+                            base = (g * pipes + (local >> width_shift)) * st.PIPE
+                            issued += 1
+                            pipe[base + st.L_STALLS + thr[ti + st.T_CAUSE]] += (
+                                t - pipe[base + st.L_LAST] - 1
+                            )
+                            pipe[base + st.L_LAST] = t
+                            thr[ti + st.T_CAUSE] = st.S_DEPENDENCY
+                            left = thr[ti + st.T_LEFT] - 1
+                            thr[ti + st.T_LEFT] = left
+                            ended |= bit if left == 0 else U0
+                        private[g] ^= ended
                 while chosen != U0:
                     local = count_trailing_zeros(chosen)
                     bit = chosen & (~chosen + U1)
                     chosen ^= bit
-                    i = g * st.GROUP + local
+                    i = (g * st.GROUP + local) & THREAD_MASK
                     ti = i * st.THREAD
                     if phase == 1:
                         issued += 1
                         base = (g * pipes + (local >> width_shift)) * st.PIPE
-                        cause = thr[ti + st.T_CAUSE]
-                        gap = t - pipe[base + st.L_LAST] - 1
-                        if gap > 0:
-                            pipe[base + st.L_STALLS + cause] += gap
+                        pipe[base + st.L_STALLS + thr[ti + st.T_CAUSE]] += (
+                            t - pipe[base + st.L_LAST] - 1
+                        )
                         pipe[base + st.L_LAST] = t
-                        if chip_last != t:
-                            cnt[st.N_CHIP_STALLS + cause] += t - chip_last - 1
-                            chip_last = t
-                            chip_busy += 1
-                        left = thr[ti + st.T_LEFT]
-                        if left > 0:
-                            thr[ti + st.T_LEFT] = left - 1
-                            thr[ti + st.T_CAUSE] = st.S_DEPENDENCY
-                            s = (t + interval) & slot_mask
-                            wheel[s * groups + g] |= bit
-                            occupied[s] |= 1
-                            continue
                     else:
                         if thr[ti + st.T_DUE] > t and thr[ti + st.T_KIND] != st.K_RETRY:
                             s = min(thr[ti + st.T_DUE], t + slots - 1) & slot_mask
@@ -731,8 +778,13 @@ def run(
                             cnt[st.N_FAULT_PC] = pc
                             break
                     thr[ti + st.T_PC] = pc
+                    if op <= isa.LAST_MEMORY:
+                        a = reg[rb + code[w + 2]] + reg[rb + code[w + 3]] + code[w + 5]
+                        prefetch(mem, a)
                     left -= begins_private
                     thr[ti + st.T_LEFT] = left
+                    if left > 0:
+                        private[g] |= bit
                     thr[ti + st.T_ISSUED] += left + 1
                     if wake >= 0:
                         if wake - t < slots:
@@ -757,6 +809,15 @@ def run(
                 if t == last:
                     fault = isa.FAULT_DEADLOCK
                     break
+    for g in range(groups):
+        width = p[st.P_THREADS] if g < cores else 1
+        for q in range(p[st.P_PIPELINES] if g < cores else p[st.P_SINGLE]):
+            lane = turns[g] >> np.uint64(q * width)
+            if width < 64:
+                lane &= (U1 << np.uint64(width)) - U1
+            pipe[(g * pipes + q) * st.PIPE + st.L_NEXT] = (
+                count_trailing_zeros(lane) if lane != U0 else 0
+            )
     cnt[st.N_ISSUED] = issued
     cnt[st.N_CHIP_BUSY] = chip_busy
     cnt[st.N_MULTIPLIES] = multiplies

@@ -101,7 +101,7 @@ def prepare(kernel: Kernel, spec: PiumaSpec) -> Launch:
             for name, value in values.items():
                 reg[number * isa.REGISTERS + program.registers[name]] = value
     banks = cores * spec.dram_channels * spec.dram_banks
-    dram = np.zeros(int(p[state.P_DRAM_COUNT_BASE]) + cores * state.DRAM_COUNTS, np.int64)
+    dram = np.zeros(int(p[state.P_DRAM_COUNT_BASE]) + cores * state.DRAM_COUNTS + 1, np.int64)
     dram[1 : banks * state.DRAM_BANK : state.DRAM_BANK] = -1
     pipes = int(p[state.P_PIPES])
     lines = groups * pipes * int(p[state.P_SETS] * p[state.P_WAYS])
