@@ -1,7 +1,7 @@
 """SparseSim: cycle-level simulation and co-design of sparse accelerators.
 
-The verbs of the command line exist as functions: `extract`, `run`, `sweep`, `emit`, `verify`,
-`report`. They are imported on first use, so that importing this package costs nothing.
+The verbs of the command line exist as functions: `extract`, `export`, `run`, `sweep`, `emit`,
+`verify`, `report`. They are imported on first use, so that importing this package costs nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _VERBS = {
     "extract": "workloads.extract",
+    "export": "workloads.exports.export",
     "run": "sparsesim.simulate",
     "sweep": "sparsesim.sweep",
     "emit": "hw.emit",

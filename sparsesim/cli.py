@@ -16,6 +16,7 @@ import click
 from sparsesim import __version__
 from sparsesim.commands.compare import compare
 from sparsesim.commands.emit import emit
+from sparsesim.commands.export import export
 from sparsesim.commands.extract import extract
 from sparsesim.commands.inspect import inspect
 from sparsesim.commands.machines import machines
@@ -78,5 +79,5 @@ def main() -> None:
     """
 
 
-for _verb in (extract, inspect, machines, run, compare, sweep, emit, verify, report):
+for _verb in (extract, inspect, export, machines, run, compare, sweep, emit, verify, report):
     main.add_command(_verb)

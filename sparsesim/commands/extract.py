@@ -75,7 +75,8 @@ from sparsesim.commands.terminal import print_json, print_table, say, spinner
 @click.option(
     "--times",
     metavar="B",
-    help="Of a matrix: multiply it with B.mtx, transpose or dense:COLS.  [default: itself]",
+    help="Of a matrix: multiply it with B.mtx, transpose or dense:COLS, or run a network on its "
+    "graph, as gcn:1433,16,7 or sage:1433,16,7.  [default: itself]",
 )
 @click.option("--allow-unknown", is_flag=True, help="Count unsupported operators as element-wise.")
 @options.force

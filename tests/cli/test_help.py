@@ -10,7 +10,10 @@ import pytest
 from sparsesim import __version__
 from tests.cli.command_line import call, done, refused
 
-VERBS = ["compare", "emit", "extract", "inspect", "machines", "report", "run", "sweep", "verify"]
+VERBS = [
+    "compare", "emit", "export", "extract", "inspect", "machines", "report", "run", "sweep",
+    "verify",
+]  # fmt: skip
 HEAVY = ["numba", "numpy", "pandas", "matplotlib", "torch", "amaranth", "pydantic", "rich"]
 
 

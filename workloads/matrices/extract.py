@@ -1,4 +1,4 @@
-"""From a matrix to the trace of its product with itself, its transpose, or another matrix."""
+"""From a matrix to the trace of its product with another, or of a network on its graph."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from sparsesim.errors import InputError
 from sparsesim.trace import CsrMatrix, Trace
 from sparsesim.validation import shown
+from workloads.matrices.gnn import KINDS, gnn_trace, parse_gnn
 from workloads.matrices.product_trace import spgemm_trace, spmm_trace
 from workloads.matrices.source import is_matrix_source, load_matrix
 
 MAX_DENSE_COLUMNS = 2**20
-_TIMES = "a matrix (B.mtx), transpose, or dense:COLS"
+_TIMES = "a matrix (B.mtx), transpose, dense:COLS, or gcn: or sage: and widths (gcn:1433,16,7)"
 
 
 def extract_product(
@@ -25,7 +26,8 @@ def extract_product(
     """The trace of A x A, or of what `times` says, for the matrix `source`.
 
     Args:
-        times: None, ``transpose``, ``dense:COLS`` or the source of another matrix.
+        times: None, ``transpose``, ``dense:COLS``, the source of another matrix, or a graph
+            network as ``gcn:1433,16,7``.
         prune, checkpoint: of networks; refused here unless "none" and None.
 
     Raises:
@@ -45,6 +47,8 @@ def extract_product(
         return spgemm_trace(name, a, a.transpose(), b_name="A^T", provenance=about)
     if times.startswith("dense:"):
         return spmm_trace(name, a, dense_columns(times), provenance=about)
+    if _is_gnn(times):
+        return gnn_trace(name, a, parse_gnn(times), provenance=about)
     b = load_matrix(times, on_message)
     return spgemm_trace(name, a, b, provenance={**about, "b": _about(b)})
 
@@ -56,7 +60,14 @@ def check_times(times: str | None) -> None:
     if times.startswith("dense:"):
         dense_columns(times)
         return
+    if _is_gnn(times):
+        parse_gnn(times)
+        return
     raise InputError(f"--times {shown(times)}: must be {_TIMES}")
+
+
+def _is_gnn(times: str) -> bool:
+    return times.partition(":")[0] in KINDS
 
 
 def dense_columns(times: str) -> int:

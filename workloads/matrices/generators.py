@@ -231,9 +231,11 @@ NAMED = {"rmat:thesis": "rmat:scale=14,edges=270100,a=0.5,b=0.1,c=0.1,seed=1"}
 
 
 def is_generator(source: str) -> bool:
-    """Whether `source` starts with the name of a generator and a colon."""
-    word, separator, _ = source.partition(":")
-    return bool(separator) and word in GENERATORS
+    """Whether `source` describes a drawn matrix, not a function ``module:function``."""
+    word, separator, rest = source.partition(":")
+    if source in NAMED:
+        return True
+    return bool(separator) and word in GENERATORS and not rest.isidentifier()
 
 
 def generate(source: str) -> CsrMatrix:

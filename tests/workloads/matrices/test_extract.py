@@ -56,7 +56,7 @@ def test_transpose_dense_and_another(tmp_path: Path, mtx: Path) -> None:
     ("arguments", "match"),
     [
         ([], r"a\.mtx: A is 2 x 3, B is 2 x 3; A x B needs B to have 3 rows .*--times transpose"),
-        (["--times", "itself"], "--times 'itself': must be a matrix .*transpose, or dense:COLS"),
+        (["--times", "itself"], "--times 'itself.: must be a matrix .*transpose, dense:COLS"),
         (["--times", "dense:0"], "dense:COLS needs a whole number from 1 to 1048576"),
         (["--times", "dense:x"], "dense:COLS needs a whole number"),
         (["--times", "absent.mtx"], r"absent\.mtx: cannot be read"),

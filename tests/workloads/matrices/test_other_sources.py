@@ -230,7 +230,7 @@ def test_the_matrix_like_the_thesis() -> None:
     ("source", "match"),
     [
         ("rmat:", "'', must be key=value"),
-        ("rmat:scale", "'scale', must be key=value"),
+        ("rmat:scale=4,edges", "'edges', must be key=value"),
         ("rmat:scale=x", "scale: Input should be a valid integer"),
         ("rmat:scale=99", "scale: .*less than or equal to 26"),
         ("rmat:scal=3", "unknown key 'scal'; did you mean 'scale'?"),
@@ -245,6 +245,8 @@ def test_generators_that_are_none(source: str, match: str) -> None:
     refused(source, match)
 
 
-@pytest.mark.parametrize("source", ["resnet18", "model:build", "a.pt2", "mtx", "a.trace", ".gz"])
+@pytest.mark.parametrize(
+    "source", ["resnet18", "model:build", "grid:build", "a.pt2", "mtx", "a.trace", ".gz"]
+)
 def test_other_sources_are_no_matrices(source: str) -> None:
     assert not is_matrix_source(source)

@@ -1,0 +1,1 @@
+"""Traces in the formats of other simulators, so that their counts can be compared with ours."""
