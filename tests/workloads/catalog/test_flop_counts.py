@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -83,6 +85,34 @@ def compare(name: str, batch: int, values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("name", "values"), CASES, ids=lambda value: str(value)[:60])
 def test_macs_of_all_phases_equal_what_torch_counts(name: str, values: dict[str, Any]) -> None:
     compare(name, 2, values)
+
+
+SMALL_TRANSFORMERS = st.fixed_dictionaries(
+    {"layers": st.integers(1, 2), "heads": st.sampled_from([1, 2, 6]), "mlp": st.integers(1, 40)}
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.sampled_from(["vit", "albert_base", "gpt2", "llama2_7b"]),
+    SMALL_TRANSFORMERS,
+    st.integers(1, 9),
+    st.integers(1, 3),
+    st.sampled_from(["sequence", "decode"]),
+)
+def test_macs_of_any_sizes(
+    name: str, sizes: dict[str, Any], length: int, batch: int, mode: str
+) -> None:
+    values = {**sizes, "width": 24}
+    if name == "vit":
+        values |= {"image": 4 * length, "classes": 7}
+    else:
+        values |= {"length": length, "vocabulary": 11}
+    if name in ("gpt2", "llama2_7b"):
+        values["mode"] = mode
+    if name == "llama2_7b":
+        values["kv_heads"] = sizes["heads"]
+    compare(name, batch, values)
 
 
 @pytest.mark.slow
