@@ -118,6 +118,7 @@ def extract(
     from workloads.pytorch.lower import lower
     from workloads.pytorch.measure import measure
     from workloads.pytorch.source import is_weight_file, load_network
+    from workloads.pytorch.sparse_storage import densify
 
     if is_weight_file(source):
         if model is None:
@@ -141,7 +142,7 @@ def extract(
         torch.manual_seed(seed)
         network = load_network(architecture, batch, on_message, lazy, parameters)
         weights_from = "none: built without values" if lazy else network.weights
-        rules: dict[str, str] = {}
+        rules = densify(network.module, source)
         if checkpoint is not None:
             rules = load_checkpoint(network.module, Path(checkpoint))
             weights_from = f"checkpoint {Path(checkpoint).name}"

@@ -17,6 +17,7 @@ from torch.nn.utils import prune  # noqa: E402
 from sparsesim.errors import InputError  # noqa: E402
 from sparsesim.trace import NM, Balanced, Gemm, Trace, Unstructured, load, save  # noqa: E402
 from sparsesim.trace.masks import unpack  # noqa: E402
+from tests.workloads import capture_models  # noqa: E402
 from workloads.extract import extract  # noqa: E402
 
 HERE = "tests.workloads.test_sources"
@@ -218,7 +219,7 @@ def test_an_onnx_graph_with_an_unremoved_mask(tmp_path: Path) -> None:
 
     weights = pruned_classifier(tmp_path / "net.onnx")
     trace = extract(str(tmp_path / "net.onnx"), batch=4)
-    conv, fc, head = gemm(trace, "conv1.FF"), gemm(trace, "fc.FF"), gemm(trace, "head.MatMul.FF")
+    conv, fc, head = gemm(trace, "conv1.FF"), gemm(trace, "fc.FF"), gemm(trace, "head.FF")
     assert (conv.m, conv.n, conv.k) == (4 * 17 * 16, 16, 27)
     assert conv.deps == ("pad.FF",)  # 33 rows by steps of 2 are padded on both sides, columns not
     assert (fc.m, fc.n, fc.k, fc.deps) == (4, 32, 16, ("mean.FF",))
@@ -227,7 +228,7 @@ def test_an_onnx_graph_with_an_unremoved_mask(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         unpack(trace.mask(fc.b.mask), 16), weights["fc.weight_mask"].astype(bool)
     )
-    assert {"fc.update", "head.MatMul.update"} <= {op.name for op in trace.operators}
+    assert {"fc.update", "head.update"} <= {op.name for op in trace.operators}
     from workloads.onnx.source import read_onnx
 
     network = read_onnx(tmp_path / "net.onnx", 2)
@@ -257,3 +258,101 @@ def test_lazy_extraction_reads_no_weights() -> None:
     assert (unpack(trained.mask(backward), 32).reshape(64, 4, 8).sum(2) == 2).all()
     with pytest.raises(InputError, match="--lazy: no weights are read"):
         extract(f"{HERE}:plain", lazy=True, checkpoint=Path("a.pt"))
+
+
+class MaskBuffers(nn.Module):
+    """Masks as buffers, applied in the ways people write it; one mask hides with -inf."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(32, 64))
+        self.v = nn.Parameter(torch.randn(32, 32))
+        self.register_buffer("keep", torch.rand(32, 64) < 0.3)
+        self.register_buffer("drop", torch.rand(32, 32) < 0.6)
+        self.register_buffer("hidden", torch.full((4, 4), float("-inf")).triu(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.linear(x, torch.where(self.keep, self.w, 0.0)).relu()
+        x = nn.functional.linear(x, self.v.masked_fill(self.drop, 0.0))
+        return torch.softmax(x @ x.transpose(-1, -2) + self.hidden, -1) @ x
+
+
+def mask_buffers(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    return MaskBuffers(), torch.zeros(batch, 4, 64)
+
+
+def test_masks_as_buffers_are_seen_through() -> None:
+    trace = extract(f"{HERE}:mask_buffers", batch=2)
+    torch.manual_seed(0)
+    module, _ = mask_buffers()
+    for name, mask in (("w", module.keep), ("v", ~module.drop)):
+        operand = gemm(trace, f"{name}.FF").b
+        assert operand.tensor == name
+        assert operand.mask is not None
+        bits = unpack(trace.mask(operand.mask), mask.shape[1])
+        np.testing.assert_array_equal(bits, mask.numpy())
+    assert {"w.update", "v.update"} <= {op.name for op in trace.operators}
+
+
+@pytest.mark.filterwarnings("ignore")
+def sparsified(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    """torch.ao.pruning before squash_mask, and a parameter in a sparse layout."""
+    from torch.ao.pruning import WeightNormSparsifier
+
+    module = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+    sparsifier = WeightNormSparsifier(1.0, sparse_block_shape=(1, 4), zeros_per_block=2)
+    sparsifier.prepare(module, [{"tensor_fqn": "0.weight"}])
+    sparsifier.step()
+    weight = module[2].weight.detach() * (torch.rand(64, 64) < 0.2)
+    module[2].weight = nn.Parameter(weight.to_sparse_csr())
+    return module, torch.zeros(batch, 64)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sparsifiers_and_sparse_parameters() -> None:
+    trace = extract(f"{HERE}:sparsified", phase="inference", batch=2)
+    assert gemm(trace, "0").b.pattern == NM(n=2, m=4)
+    assert isinstance(gemm(trace, "2").b.pattern, Unstructured)
+    assert trace.manifest.provenance["stored_as"] == {"2.weight": "sparse_csr tensor"}
+
+
+def test_a_program_with_an_open_batch_takes_the_batch(tmp_path: Path) -> None:
+    open_batch = torch.export.Dim("batch", min=2, max=8)
+    program = torch.export.export(
+        built().eval(), (torch.zeros(4, 64),), dynamic_shapes=({0: open_batch},)
+    )
+    torch.export.save(program, tmp_path / "net.pt2")
+    trace = extract(str(tmp_path / "net.pt2"), phase="inference", batch=6)
+    assert gemm(trace, "a").m == 6
+    assert trace.manifest.provenance["notes"] == []
+    with pytest.raises(InputError, match="does not run with batch 9"):
+        extract(str(tmp_path / "net.pt2"), phase="inference", batch=9)
+
+
+def norms(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    layers = (nn.Conv1d(4, 8, 3), nn.GroupNorm(2, 8), nn.GELU(), nn.Flatten(), nn.Linear(48, 8))
+    return nn.Sequential(*layers, nn.LayerNorm(8)), torch.randn(batch, 4, 8)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", [capture_models.transposed, capture_models.functional, norms])
+def test_what_torch_exports_to_onnx_comes_back(tmp_path: Path, model: Any) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from workloads.onnx.source import read_onnx
+
+    torch.manual_seed(0)
+    module, x = model(3)
+    path = tmp_path / "net.onnx"
+    torch.onnx.export(module.eval(), (x,), str(path), dynamo=False, opset_version=17)
+    network = read_onnx(path, 3)
+    torch.testing.assert_close(network.module(x)[0], module(x), rtol=1e-4, atol=1e-5)
+    trace = extract(str(path), phase="inference", batch=3)
+    direct = extract(f"{model.__module__}:{model.__name__}", phase="inference", batch=3)
+    assert sum(op.macs_dense for op in gemms(trace)) == sum(op.macs_dense for op in gemms(direct))
+    if model is capture_models.transposed:
+        names = [(op.name, op.deps) for op in trace.operators]
+        assert names == [(op.name, op.deps) for op in direct.operators]
+
+
+def gemms(trace: Trace) -> list[Gemm]:
+    return [op for op in trace.operators if isinstance(op, Gemm)]

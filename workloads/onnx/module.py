@@ -44,6 +44,19 @@ class _Call:
         return dict(zip(self.outputs, results, strict=False))
 
 
+def _module_path(node: NodeProto) -> str:
+    """The module that a node was exported from: `/layer1/layer1.0/conv1/Conv` -> layer1.0.conv1."""
+    parts = [part for part in (node.name or node.output[0]).split("/") if part]
+    if len(parts) > 1 and parts[-1].startswith(node.op_type):
+        parts.pop()
+    nested = [
+        part
+        for part, inner in zip(parts, [*parts[1:], ""], strict=True)
+        if not inner.startswith(f"{part}.")  # torch repeats the container before its member
+    ]
+    return ".".join(nested)
+
+
 class OnnxModule(nn.Module):
     """Runs the nodes of a graph in their order.
 
@@ -153,7 +166,7 @@ class OnnxModule(nn.Module):
             mask = name in factors and bool(((value == 0) | (value == 1)).all())
             anonymous = name.startswith("onnx::") or not name.strip("/_.0123456789")
             if anonymous and name in users:
-                name = f"{users[name].name or users[name].output[0]}.weight"
+                name = f"{_module_path(users[name])}.weight"
             parts = [part for part in name.replace("/", ".").split(".") if part]
             self._register(tensor.name, parts or ["weight"], value, trainable=not mask)
 

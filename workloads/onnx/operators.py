@@ -350,6 +350,11 @@ def _div(_attributes: Attributes, a: Tensor, b: Tensor) -> Tensor:
     return torch.div(a, b, rounding_mode="trunc") if whole else a / b
 
 
+def _trilu(attributes: Attributes, x: Tensor, k: Any = None) -> Tensor:
+    diagonal = 0 if k is None else int(k)
+    return x.triu(diagonal) if attributes.get("upper", 1) else x.tril(diagonal)
+
+
 def _dropout(_attributes: Attributes, x: Tensor, *_: Any) -> Tensor:
     return x
 
@@ -367,6 +372,9 @@ NUMBERS: dict[str, frozenset[int]] = {
     "Resize": frozenset({1, 2, 3}),
     "Clip": frozenset({1, 2}),
     "Range": frozenset({0, 1, 2}),
+    "Tile": frozenset({1}),
+    "CumSum": frozenset({1}),
+    "Trilu": frozenset({1}),
     **{f"Reduce{kind}": frozenset({1}) for kind in ("Mean", "Sum", "Max", "Min", "L2")},
 }
 
@@ -440,6 +448,26 @@ OPERATORS: dict[str, Function] = {
     "Cos": _plain(torch.cos),
     "Floor": _plain(torch.floor),
     "Where": _plain(torch.where),
+    "Mod": lambda attributes, a, b: (
+        torch.fmod(a, b) if attributes.get("fmod", 0) else torch.remainder(a, b)
+    ),
+    "Trilu": _trilu,
+    "Tile": lambda _attributes, x, repeats: x.repeat(*_numbers(repeats)),
+    "CumSum": lambda _attributes, x, axis: x.cumsum(int(axis)),
+    "ArgMax": lambda attributes, x: x.argmax(
+        attributes.get("axis", 0), keepdim=bool(attributes.get("keepdims", 1))
+    ),
+    "GatherElements": lambda attributes, x, index: x.gather(attributes.get("axis", 0), index),
+    "GreaterOrEqual": _plain(torch.ge),
+    "LessOrEqual": _plain(torch.le),
+    "Sign": _plain(torch.sign),
+    "Ceil": _plain(torch.ceil),
+    "Round": _plain(torch.round),
+    "IsNaN": _plain(torch.isnan),
+    "Selu": _plain(functional.selu),
+    "Softsign": _plain(functional.softsign),
+    "Mish": _plain(functional.mish),
+    "Size": _plain(lambda x: torch.tensor(x.numel())),
     "Equal": _plain(torch.eq),
     "Less": _plain(torch.lt),
     "Greater": _plain(torch.gt),

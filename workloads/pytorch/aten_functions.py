@@ -21,7 +21,10 @@ WHOLE_VIEWS = frozenset(
         "lift_fresh_copy",
         "movedim",
         "moveaxis",
+        "adjoint",
+        "mH",
         "mT",
+        "matrix_H",
         "numpy_T",
         "permute",
         "pixel_shuffle",
@@ -138,7 +141,7 @@ _ELEMENTWISE = {
 _REDUCTIONS = {
     "nothing": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d mean sum",
     "inputs": "binary_cross_entropy_with_logits cross_entropy_loss l1_loss linalg_vector_norm "
-    "cumprod logsumexp mse_loss nll_loss nll_loss_nd norm prod smooth_l1_loss std var",
+    "cumprod logsumexp vdot mse_loss nll_loss nll_loss_nd norm prod smooth_l1_loss std var",
     "both": "amax amin max min sort topk",
 }
 _SOFTMAXES = "softmax log_softmax _softmax _log_softmax"

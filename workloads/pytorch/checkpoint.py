@@ -56,7 +56,7 @@ def load_checkpoint(module: nn.Module, path: Path) -> dict[str, str]:
         if key not in expected:
             hint = did_you_mean(str(key), expected)
             raise InputError(f"{path}: key {shown(key)} is not in the model{hint}")
-    _refuse_non_finite(state, str(path))
+    _refuse_non_finite(state, _buffers(module), str(path))
     module.load_state_dict({key: state.get(key, value) for key, value in expected.items()})
     return plain.rules
 
@@ -81,10 +81,15 @@ def refuse_non_finite(module: nn.Module, where: str) -> None:
     for key, value in module.named_parameters():
         if not value.numel():
             raise InputError(f"{where}: {key}: has 0 elements (shape {list(value.shape)})")
-    _refuse_non_finite(module.state_dict(), where)
+    _refuse_non_finite(module.state_dict(), _buffers(module), where)
 
 
-def _refuse_non_finite(state: Mapping[str, Any], where: str) -> None:
+def _buffers(module: nn.Module) -> frozenset[str]:
+    return frozenset(name for name, _ in module.named_buffers(remove_duplicate=False))
+
+
+def _refuse_non_finite(state: Mapping[str, Any], buffers: frozenset[str], where: str) -> None:
+    """Infinite buffers are let pass: attention masks are kept so."""
     for key, value in state.items():
         if value.is_meta:
             raise InputError(
@@ -93,4 +98,6 @@ def _refuse_non_finite(state: Mapping[str, Any], where: str) -> None:
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             what = "NaN" if bool(torch.isnan(value).any()) else "infinite"
+            if what == "infinite" and key in buffers:
+                continue
             raise InputError(f"{where}: {key}: holds {what} values")

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from sparsesim.errors import InputError
 from sparsesim.validation import shown
@@ -36,7 +38,8 @@ _FORBIDDEN_OPERATORS = re.compile(r"^(_operator\.(attrgetter|methodcaller|call)|
 _IMPORTS = re.compile(r"default_factory_module|\\?\"fqn\\?\"")
 #: Numbers, symbols such as s0 or u12, arithmetic, and the functions of shape expressions.
 _EXPRESSION = re.compile(
-    r"^(?:[\d\s+\-*/(),.<>=]|(?:[su]\d+)|Max|Min|Mod|PythonMod|CleanDiv|FloorDiv|ModularIndexing"
+    r"^(?:[\d\s+\-*/(),.<>=]|(?:[su]\d+)|(?:Symbol\('[su]\d+')|positive|negative|nonnegative"
+    r"|integer|real|zero|Integer|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|CleanDiv|FloorDiv|ModularIndexing"
     r"|CeilToInt|FloorToInt|IntTrueDiv|ToFloat|Eq|Ne|Lt|Le|Gt|Ge|And|Or|Not|True|False)*$"
 )
 MAX_GRAPH_BYTES = 512 * 2**20
@@ -60,6 +63,42 @@ def load_program(path: Path) -> ExportedProgram:
         raise InputError(
             f"{path}: not an exported program ({type(error).__name__}: {reason})"
         ) from None
+
+
+def with_fixed_shapes(path: Path, program: ExportedProgram, batch: int) -> ExportedProgram:
+    """`program` itself, or exported again for one size where it leaves extents open.
+
+    An open first extent of an input becomes `batch`, other open extents are those of the example.
+
+    Raises:
+        InputError: it was saved without example inputs, or does not run on this batch.
+    """
+    if program.example_inputs is None:
+        raise InputError(f"{path}: saved without example inputs, which give the shapes")
+    values = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"]
+    user_values = values[-len(program.graph_signature.user_inputs) :]
+    if not any(_open_extents(value) for value in user_values):
+        return program
+    leaves, structure = pytree.tree_flatten(program.example_inputs)
+    for index, (leaf, value) in enumerate(zip(leaves, user_values, strict=True)):
+        if isinstance(leaf, Tensor) and leaf.ndim and 0 in _open_extents(value):
+            rows = torch.arange(batch) % leaf.shape[0]
+            leaves[index] = leaf[rows]
+    args, kwargs = pytree.tree_unflatten(leaves, structure)
+    try:
+        with warnings.catch_warnings(), _quiet():
+            warnings.simplefilter("ignore")
+            return torch.export.export(program.module(), args, kwargs, strict=False)
+    except Exception as error:  # torch names the constraint that the batch breaks
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{path}: does not run with batch {batch} ({reason})") from None
+
+
+def _open_extents(value: Any) -> list[int]:
+    """Axes of a fake tensor whose extent the program leaves open."""
+    if not isinstance(value, Tensor):
+        return []
+    return [axis for axis, extent in enumerate(value.shape) if not isinstance(extent, int)]
 
 
 def _screen(path: Path) -> None:

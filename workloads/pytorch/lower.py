@@ -122,7 +122,7 @@ def _lower_call(context: LoweringContext, node: fx.Node, allow_unknown: bool) ->
         context.views[node] = replace(view, detached=True) if name == "detach" else view
     elif name in PARTIAL_VIEWS:
         _lower_partial_view(context, node, name)
-    elif name == "mul" and (wrapped := _wrapped(context, node)) is not None:
+    elif name in _WRAPPERS and (wrapped := _wrapped(context, node)) is not None:
         context.views[node] = wrapped
     else:
         rule = _RULES.get(name) or (_lower_pointwise if name in POINTWISE else None)
@@ -143,7 +143,7 @@ def _lower_call(context: LoweringContext, node: fx.Node, allow_unknown: bool) ->
 
 
 def _wrapped(context: LoweringContext, node: fx.Node) -> View | None:
-    """The parameter behind `parameter * constant` (a pruning wrapper), which stays one weight."""
+    """The parameter behind `parameter * mask` or `where(mask, parameter, 0)`: one weight still."""
     if node not in context.values:
         return None
     factors = [source for source in node.all_input_nodes if not context.values.is_constant(source)]
@@ -386,6 +386,9 @@ def _lower_unknown(context: LoweringContext, node: fx.Node) -> None:
     views = tuple(View(storage, storage.shape) for storage in outputs)
     context.views[node] = views[0] if isinstance(value, Tensor) else views
 
+
+#: Ways to apply a constant mask (or scale) to a parameter.
+_WRAPPERS = frozenset(["mul", "div", "where", "masked_fill"])
 
 _RULES: dict[str, Callable[[LoweringContext, fx.Node], View | tuple[View, ...]]] = {
     "linear": lower_linear,

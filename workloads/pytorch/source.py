@@ -155,13 +155,11 @@ def _read_graph(path: Path, batch: int) -> Network:
         from workloads.onnx.source import read_onnx
 
         return read_onnx(path, batch)
-    from workloads.pytorch.exported_program import load_program
+    from workloads.pytorch.exported_program import load_program, with_fixed_shapes
 
-    program = load_program(path)
+    program = with_fixed_shapes(path, load_program(path), batch)
     module = program.module(check_guards=False)
-    if program.example_inputs is None:
-        raise InputError(f"{path}: saved without example inputs, which give the shapes")
-    args, kwargs = program.example_inputs
+    args, kwargs = program.example_inputs or ((), {})
     network = Network(str(path), module, tuple(args), dict(kwargs), program=program)
     network.weights = f"in {path.name}"
     if network.batch != batch:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparsesim.errors import InputError
 
@@ -85,6 +85,29 @@ def to_plain(state: Mapping[str, Any], wanted: Mapping[str, Tensor], path: Path)
         if (last == "mask" or last.endswith("_mask")) and weight in plain and weight in wanted:
             _mask_in(plain, rules, weight, weight, key, "mask buffer", path)
     return PlainWeights(plain, rules)
+
+
+def densify(module: nn.Module, where: str) -> dict[str, str]:
+    """Replace sparse and semi-structured parameters of `module` by dense ones with zeros.
+
+    Returns:
+        Which layout each of them had.
+    """
+    rules: dict[str, str] = {}
+    for name, value in list(module.named_parameters()):
+        semi = type(value.data).__name__.startswith("SparseSemiStructuredTensor")
+        if semi:
+            dense = _semi_structured(value.data.packed, value.data.meta, name, Path(where))
+        elif value.layout is not torch.strided:
+            dense = _dense(value.detach(), name, Path(where))
+        else:
+            continue
+        rules[name] = "semi-structured 2:4 tensor" if semi else f"{value.layout} tensor"[6:]
+        owner, _, last = name.rpartition(".")
+        trained = value.requires_grad
+        parent = module.get_submodule(owner) if owner else module
+        setattr(parent, last, nn.Parameter(dense.clone(), requires_grad=trained))
+    return rules
 
 
 def _mask_in(
