@@ -13,11 +13,15 @@ from sparsesim.machines.piuma.state import P_SETS, P_WAYS, Int64Array
 ENTRY = 3  # line or -1, clock at which its data is there, time of last use
 
 
+#: Changes nothing: tells the compiler that an index is not negative.
+INDEX = 0x7FFFFFFF
+
+
 @numba.njit(cache=True)
 def find_line(cache: Int64Array, p: Int64Array, pipe: int, line: int) -> int:
     """Place of `line` in the cache of `pipe`, or -1."""
     ways = p[P_WAYS]
-    first = (pipe * p[P_SETS] + (line & (p[P_SETS] - 1))) * ways * ENTRY
+    first = (pipe * p[P_SETS] + (line & (p[P_SETS] - 1))) * ways * ENTRY & INDEX
     for way in range(ways):
         if cache[first + way * ENTRY] == line:
             return first + way * ENTRY
@@ -30,7 +34,7 @@ def place_line(
 ) -> None:
     """Put `line` in place of the least recently used line of its set, the first if several."""
     ways = p[P_WAYS]
-    first = (pipe * p[P_SETS] + (line & (p[P_SETS] - 1))) * ways * ENTRY
+    first = (pipe * p[P_SETS] + (line & (p[P_SETS] - 1))) * ways * ENTRY & INDEX
     victim = first
     for way in range(1, ways):
         entry = first + way * ENTRY

@@ -49,8 +49,9 @@ def dram_access(
     """
     channel = core * p[P_CHANNELS] + (word & (p[P_CHANNELS] - 1))
     row = word >> (p[P_CHANNEL_SHIFT] + p[P_ROW_SHIFT])
-    bank = (channel * p[P_BANKS] + (row & (p[P_BANKS] - 1))) * DRAM_BANK
-    count = p[P_DRAM_COUNT_BASE] + core * DRAM_COUNTS
+    # The masks change nothing: they tell the compiler that an index is not negative.
+    bank = ((channel * p[P_BANKS] + (row & (p[P_BANKS] - 1))) * DRAM_BANK) & 0x7FFFFFFF
+    count = (p[P_DRAM_COUNT_BASE] + core * DRAM_COUNTS) & 0x7FFFFFFF
     begin = time + p[P_DRAM_REQUEST]
     command = max(begin, dram[bank])
     if p[P_TREFI] > 0:
@@ -70,7 +71,7 @@ def dram_access(
         dram[bank + 1] = row
         dram[bank + 2] = command
         command += p[P_TRCD]
-    bus = p[P_BUS_BASE] + channel
+    bus = (p[P_BUS_BASE] + channel) & 0x7FFFFFFF
     data = max(command + p[P_TCL], dram[bus])
     end = data + bursts * p[P_BURST]
     dram[bus] = end

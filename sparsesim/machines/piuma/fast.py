@@ -62,8 +62,11 @@ def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
 
 U1 = np.uint64(1)
 U0 = np.uint64(0)
-#: Tells the compiler that thread numbers are not negative.
+#: Masks that change nothing: they tell the compiler that an index is not negative, so that it need
+#: not test for indices that count from the end.
 THREAD_MASK = 0x3FFF
+REGISTER = isa.REGISTERS - 1
+INDEX = 0xFFFFFF
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -125,8 +128,8 @@ def run(
     groups = 2 * cores
     arrival_groups = groups + (cores + 63) // 64
     pipes = p[st.P_PIPES]
-    slots = p[st.P_WHEEL]
-    slot_mask = slots - 1
+    slots = np.int64(st.WHEEL)
+    slot_mask = np.int64(st.WHEEL - 1)
     total = p[st.P_TOTAL]
     spad_base = p[st.P_SPAD]
     spad_shift = p[st.P_SPAD_SHIFT]
@@ -288,6 +291,13 @@ def run(
                                     cnt[st.N_FAULT_NUMBER] = 1
                                     break
                                 progress += n
+                                if isa.DMA_GATHER <= mode <= isa.DMA_SCATTER_FILL:
+                                    a = source if mode == isa.DMA_GATHER else goal
+                                    for k in range(
+                                        progress, min(progress + n, eng[d + st.D_COUNT])
+                                    ):
+                                        if spad_base <= arg + k < total:
+                                            prefetch(mem, a + mem[arg + k])
                                 eng[d + st.D_PROGRESS] = progress
                                 cnt[st.N_DMA_WORDS] += n
                                 cnt[st.N_DMA_BEATS] += 1
@@ -348,7 +358,7 @@ def run(
                 else:
                     m = ready[g]
                     if flags & 1:
-                        at = slot * groups + g
+                        at = (slot * groups + g) & INDEX
                         m |= wheel[at]
                         wheel[at] = U0
                     if m == U0:
@@ -390,7 +400,7 @@ def run(
                     if running != U0:
                         chosen ^= running
                         s = (t + interval) & slot_mask
-                        wheel[s * groups + g] |= running
+                        wheel[(s * groups + g) & INDEX] |= running
                         occupied[s] |= 1
                         ended = U0
                         while running != U0:
@@ -398,7 +408,7 @@ def run(
                             bit = running & (~running + U1)
                             running ^= bit
                             ti = ((g * st.GROUP + local) & THREAD_MASK) * st.THREAD
-                            base = (g * pipes + (local >> width_shift)) * st.PIPE
+                            base = ((g * pipes + (local >> width_shift)) * st.PIPE) & INDEX
                             issued += 1
                             pipe[base + st.L_STALLS + thr[ti + st.T_CAUSE]] += (
                                 t - pipe[base + st.L_LAST] - 1
@@ -417,7 +427,7 @@ def run(
                     ti = i * st.THREAD
                     if phase == 1:
                         issued += 1
-                        base = (g * pipes + (local >> width_shift)) * st.PIPE
+                        base = ((g * pipes + (local >> width_shift)) * st.PIPE) & INDEX
                         pipe[base + st.L_STALLS + thr[ti + st.T_CAUSE]] += (
                             t - pipe[base + st.L_LAST] - 1
                         )
@@ -435,14 +445,18 @@ def run(
 
                     # The shared instruction at T_PC.
                     pc = thr[ti + st.T_PC]
-                    w = pc * isa.WORDS
+                    w = (pc & INDEX) * isa.WORDS
                     op = code[w]
                     rb = i * isa.REGISTERS
                     cause = np.int64(st.S_DEPENDENCY)
                     wake = np.int64(-1)  # -1: not known yet, somebody else wakes the thread
                     begins_private = np.int64(0)
                     if op >= isa.FIRST_SHARED and op <= isa.LAST_MEMORY:
-                        a = reg[rb + code[w + 2]] + reg[rb + code[w + 3]] + code[w + 5]
+                        a = (
+                            reg[rb + (code[w + 2] & REGISTER)]
+                            + reg[rb + (code[w + 3] & REGISTER)]
+                            + code[w + 5]
+                        )
                         if a < 0 or a >= total:
                             fault = isa.FAULT_ADDRESS
                             cnt[st.N_FAULT_THREAD] = i
@@ -461,7 +475,7 @@ def run(
                                     cnt[st.N_MERGED] += 1
                                     wake = cache[k + 1]
                                     cause = np.int64(st.S_MEMORY)
-                                reg[rb + code[w + 1]] = mem[a]
+                                reg[rb + (code[w + 1] & REGISTER)] = mem[a]
                             else:
                                 cnt[st.N_MISSES] += 1
                         if wake < 0:
@@ -533,22 +547,22 @@ def run(
                                 cache_clock += 1
                                 place_line(cache, p, own_pipe, a >> line_shift, wake, cache_clock)
                             if op == isa.LD:
-                                reg[rb + code[w + 1]] = mem[a]
+                                reg[rb + (code[w + 1] & REGISTER)] = mem[a]
                             elif op == isa.ST:
-                                mem[a] = reg[rb + code[w + 4]]
+                                mem[a] = reg[rb + (code[w + 4] & REGISTER)]
                             elif op == isa.CAS:
                                 old = mem[a]
-                                if old == reg[rb + code[w + 6]]:
-                                    mem[a] = reg[rb + code[w + 4]]
-                                reg[rb + code[w + 1]] = old
+                                if old == reg[rb + (code[w + 6] & REGISTER)]:
+                                    mem[a] = reg[rb + (code[w + 4] & REGISTER)]
+                                reg[rb + (code[w + 1] & REGISTER)] = old
                             elif op == isa.AADD:
                                 old = mem[a]
-                                mem[a] = old + reg[rb + code[w + 4]]
-                                reg[rb + code[w + 1]] = old
+                                mem[a] = old + reg[rb + (code[w + 4] & REGISTER)]
+                                reg[rb + (code[w + 1] & REGISTER)] = old
                             else:
-                                memf[a] += regf[rb + code[w + 4]]
+                                memf[a] += regf[rb + (code[w + 4] & REGISTER)]
                     elif op == isa.POP or op == isa.QSET:
-                        queue = reg[rb + code[w + 2]] + code[w + 5]
+                        queue = reg[rb + (code[w + 2] & REGISTER)] + code[w + 5]
                         if queue < 0 or queue >= cores * st.QUEUES_PER_CORE:
                             fault = isa.FAULT_ADDRESS
                             cnt[st.N_FAULT_THREAD] = i
@@ -584,13 +598,13 @@ def run(
                             wake += net[home * cores + me]
                         if op == isa.POP:
                             if queues[2 * queue] < queues[2 * queue + 1]:
-                                reg[rb + code[w + 1]] = queues[2 * queue]
+                                reg[rb + (code[w + 1] & REGISTER)] = queues[2 * queue]
                                 queues[2 * queue] += 1
                             else:
-                                reg[rb + code[w + 1]] = -1
+                                reg[rb + (code[w + 1] & REGISTER)] = -1
                         else:
-                            queues[2 * queue] = reg[rb + code[w + 3]]
-                            queues[2 * queue + 1] = reg[rb + code[w + 4]]
+                            queues[2 * queue] = reg[rb + (code[w + 3] & REGISTER)]
+                            queues[2 * queue + 1] = reg[rb + (code[w + 4] & REGISTER)]
                     elif op == isa.BARRIER:
                         cause = np.int64(st.S_IMBALANCE)
                         thr[ti + st.T_BARRIER_SINCE] = t
@@ -633,7 +647,7 @@ def run(
                     elif op == isa.DMA:
                         cause = np.int64(st.S_OUTPUT)
                         e = me * engine
-                        n = reg[rb + code[w + 4]]
+                        n = reg[rb + (code[w + 4] & REGISTER)]
                         if n <= 0:
                             wake = t + interval
                         elif eng[e + st.E_DMA_COUNT] == p[st.P_DMA_QUEUE]:
@@ -647,11 +661,11 @@ def run(
                             if k >= p[st.P_DMA_QUEUE]:
                                 k -= p[st.P_DMA_QUEUE]
                             d = e + st.E_DESCRIPTORS + k * st.DESCRIPTOR
-                            eng[d + st.D_FROM] = reg[rb + code[w + 2]]
-                            eng[d + st.D_TO] = reg[rb + code[w + 3]]
+                            eng[d + st.D_FROM] = reg[rb + (code[w + 2] & REGISTER)]
+                            eng[d + st.D_TO] = reg[rb + (code[w + 3] & REGISTER)]
                             eng[d + st.D_COUNT] = n
                             eng[d + st.D_MODE] = code[w + 5]
-                            eng[d + st.D_ARG] = reg[rb + code[w + 6]]
+                            eng[d + st.D_ARG] = reg[rb + (code[w + 6] & REGISTER)]
                             eng[d + st.D_OWNER] = i
                             eng[d + st.D_PROGRESS] = 0
                             eng[e + st.E_DMA_COUNT] += 1
@@ -688,7 +702,7 @@ def run(
                             marks[0] = k + 1
                     elif op == isa.HALT:
                         live -= 1
-                        cnt[st.N_OPS + op] += 1
+                        cnt[st.N_OPS + (op & 63)] += 1
                         thr[ti + st.T_ISSUED] += 1
                         thr[ti + st.T_END] = t
                         thr[ti + st.T_PC] = -1
@@ -704,23 +718,23 @@ def run(
                         cnt[st.N_FAULT_PC] = pc
                         cnt[st.N_FAULT_NUMBER] = code[w + 5]
                         break
-                    cnt[st.N_OPS + op] += 1 - begins_private
+                    cnt[st.N_OPS + (op & 63)] += 1 - begins_private
                     thr[ti + st.T_CAUSE] = cause
 
                     # Run ahead through the private instructions.
                     pc += 1 - begins_private
                     left = np.int64(0)
                     while True:
-                        w = pc * isa.WORDS
+                        w = (pc & INDEX) * isa.WORDS
                         op = code[w]
                         if op >= isa.FIRST_SHARED:
                             break
                         left += 1
                         pc += 1
-                        x = reg[rb + code[w + 2]]
-                        y = reg[rb + code[w + 3]] + code[w + 5]
+                        x = reg[rb + (code[w + 2] & REGISTER)]
+                        y = reg[rb + (code[w + 3] & REGISTER)] + code[w + 5]
                         if op == isa.ADD:
-                            reg[rb + code[w + 1]] = x + y
+                            reg[rb + (code[w + 1] & REGISTER)] = x + y
                         elif op == isa.BNE:
                             if x != y:
                                 pc = np.int64(code[w + 6])
@@ -734,44 +748,53 @@ def run(
                             if x >= y:
                                 pc = np.int64(code[w + 6])
                         elif op == isa.FMUL:
-                            regf[rb + code[w + 1]] = regf[rb + code[w + 2]] * regf[rb + code[w + 3]]
+                            regf[rb + (code[w + 1] & REGISTER)] = (
+                                regf[rb + (code[w + 2] & REGISTER)]
+                                * regf[rb + (code[w + 3] & REGISTER)]
+                            )
                             multiplies += 1
                         elif op == isa.FMA:
-                            regf[rb + code[w + 1]] = (
-                                regf[rb + code[w + 2]] * regf[rb + code[w + 3]]
-                                + regf[rb + code[w + 4]]
+                            regf[rb + (code[w + 1] & REGISTER)] = (
+                                regf[rb + (code[w + 2] & REGISTER)]
+                                * regf[rb + (code[w + 3] & REGISTER)]
+                                + regf[rb + (code[w + 4] & REGISTER)]
                             )
                             multiplies += 1
                             cnt[st.N_FLOAT_ADDS] += 1
                         elif op == isa.AND:
-                            reg[rb + code[w + 1]] = x & y
+                            reg[rb + (code[w + 1] & REGISTER)] = x & y
                         elif op == isa.JMP:
                             pc = np.int64(code[w + 6])
                         elif op == isa.SUB:
-                            reg[rb + code[w + 1]] = x - y
+                            reg[rb + (code[w + 1] & REGISTER)] = x - y
                         elif op == isa.MUL:
-                            reg[rb + code[w + 1]] = x * y
+                            reg[rb + (code[w + 1] & REGISTER)] = x * y
                         elif op == isa.SHR:
-                            reg[rb + code[w + 1]] = np.int64(np.uint64(x) >> np.uint64(y))
+                            reg[rb + (code[w + 1] & REGISTER)] = np.int64(
+                                np.uint64(x) >> np.uint64(y)
+                            )
                         elif op == isa.SHL:
-                            reg[rb + code[w + 1]] = x << y
+                            reg[rb + (code[w + 1] & REGISTER)] = x << y
                         elif op == isa.OR:
-                            reg[rb + code[w + 1]] = x | y
+                            reg[rb + (code[w + 1] & REGISTER)] = x | y
                         elif op == isa.XOR:
-                            reg[rb + code[w + 1]] = x ^ y
+                            reg[rb + (code[w + 1] & REGISTER)] = x ^ y
                         elif op == isa.MIN:
-                            reg[rb + code[w + 1]] = min(x, y)
+                            reg[rb + (code[w + 1] & REGISTER)] = min(x, y)
                         elif op == isa.MAX:
-                            reg[rb + code[w + 1]] = max(x, y)
+                            reg[rb + (code[w + 1] & REGISTER)] = max(x, y)
                         elif op == isa.FADD:
-                            regf[rb + code[w + 1]] = regf[rb + code[w + 2]] + regf[rb + code[w + 3]]
+                            regf[rb + (code[w + 1] & REGISTER)] = (
+                                regf[rb + (code[w + 2] & REGISTER)]
+                                + regf[rb + (code[w + 3] & REGISTER)]
+                            )
                             cnt[st.N_FLOAT_ADDS] += 1
                         elif op == isa.LOG2:
                             k = np.int64(0)
                             while x > 1:
                                 x >>= 1
                                 k += 1
-                            reg[rb + code[w + 1]] = k
+                            reg[rb + (code[w + 1] & REGISTER)] = k
                         if left > RUN_LIMIT:
                             fault = isa.FAULT_RUNAWAY
                             cnt[st.N_FAULT_THREAD] = i
@@ -779,7 +802,11 @@ def run(
                             break
                     thr[ti + st.T_PC] = pc
                     if op <= isa.LAST_MEMORY:
-                        a = reg[rb + code[w + 2]] + reg[rb + code[w + 3]] + code[w + 5]
+                        a = (
+                            reg[rb + (code[w + 2] & REGISTER)]
+                            + reg[rb + (code[w + 3] & REGISTER)]
+                            + code[w + 5]
+                        )
                         prefetch(mem, a)
                     left -= begins_private
                     thr[ti + st.T_LEFT] = left
@@ -789,7 +816,7 @@ def run(
                     if wake >= 0:
                         if wake - t < slots:
                             s = wake & slot_mask
-                            wheel[s * groups + g] |= bit
+                            wheel[(s * groups + g) & INDEX] |= bit
                             occupied[s] |= 1
                         else:
                             thr[ti + st.T_KIND] = st.K_FAR

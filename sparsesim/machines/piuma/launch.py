@@ -20,8 +20,6 @@ from sparsesim.machines.piuma.spec import WORD_BYTES, PiumaSpec
 #: Registers that are set when a thread starts: its number in the core, its core, its number in
 #: all cores, the address of its core's scratchpad.
 ARGUMENTS = ("tid", "core", "gtid", "spad")
-#: Slots of the time wheel (a power of two); later wake-ups are put in again.
-WHEEL = 1024
 MAX_CYCLES = 1 << 46
 
 Int64Array = npt.NDArray[np.int64]
@@ -126,9 +124,9 @@ def prepare(kernel: Kernel, spec: PiumaSpec) -> Launch:
         "samples": np.zeros(state.SAMPLES * state.SAMPLE + 2, np.int64),
         "marks": np.zeros(1 + 2 * state.MAX_MARKS, np.int64),
         "region": image.region_of,
-        "wheel": np.zeros(WHEEL * groups, np.uint64),
-        "arrivals": np.zeros(WHEEL * (groups + (cores + 63) // 64), np.uint64),
-        "occupied": np.zeros(WHEEL, np.uint8),
+        "wheel": np.zeros(state.WHEEL * groups, np.uint64),
+        "arrivals": np.zeros(state.WHEEL * (groups + (cores + 63) // 64), np.uint64),
+        "occupied": np.zeros(state.WHEEL, np.uint8),
         "ready": np.zeros(groups, np.uint64),
         "waiting": np.zeros(2 * groups, np.uint64),
         "barriers": np.zeros(cores + 1, np.int64),
@@ -197,10 +195,9 @@ def _parameters(
         state.P_GLOBAL_BARRIER_COUNT: kernel.global_barrier,
         state.P_PORT: port_cycles,
         state.P_MAX_CYCLES: MAX_CYCLES,
-        state.P_WHEEL: WHEEL,
         state.P_REGION_SHIFT: REGION_SHIFT,
     }
-    assert values[state.P_GLOBAL_BARRIER] < WHEEL
+    assert values[state.P_GLOBAL_BARRIER] < state.WHEEL
     p = np.zeros(state.PARAMETERS, np.int64)
     for place, value in values.items():
         p[place] = value

@@ -61,10 +61,12 @@ Int64Array = npt.NDArray[np.int64]
     P_GLOBAL_BARRIER_COUNT,
     P_PORT,
     P_MAX_CYCLES,
-    P_WHEEL,
     P_REGION_SHIFT,
-) = range(51)
-PARAMETERS = 51
+) = range(50)
+PARAMETERS = 50
+
+#: Slots of the fast core's time wheel (a power of two); later wake-ups are put in again.
+WHEEL = 1024
 
 GROUP = 64  # thread slots per group; groups: multi-threaded part of each core, then the others
 

@@ -60,6 +60,10 @@ element:
     ld    pend, B_PTR + j + 1
     mul   rowkey, row, COLUMNS
     bge   p, pend, element_done
+    ld    dense, OFFSET + row
+    add   dense, dense, spad
+    sub   counter, row, first
+    add   counter, counter, spad
 product:
     ld    col, B_IDX + p
     ld    bval, B_VAL + p
@@ -71,13 +75,9 @@ probe:
     cas   old, spad + slot + TAG, empty, tag
     beq   old, tag, accumulate
     bne   old, empty, collision
-    sub   old, row, first
-    add   old, old, spad
-    aadd  col, old + COUNT, one
-    ld    old, OFFSET + row
-    add   old, old, spad
-    st    tag, old + col + KEY
-    st    slot, old + col + PLACE
+    aadd  col, counter + COUNT, one
+    st    tag, dense + col + KEY
+    st    slot, dense + col + PLACE
 accumulate:
     afadd prod, spad + slot + VAL
     add   p, p, 1
