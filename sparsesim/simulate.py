@@ -33,6 +33,7 @@ def run(
     overrides: dict[str, Any] | None = None,
     fidelity: Fidelity = "fast",
     check: bool = False,
+    pad: bool = False,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> RunResult:
@@ -44,6 +45,8 @@ def run(
         overrides: machine parameters to change; only with a name or file.
         fidelity: ``stepped`` advances clock by clock, ``fast`` gives the same result sooner.
         check: also compute values and compare them with NumPy.
+        pad: run masks that break the machine's pattern at the cost of padding them; the cost is
+            `RunResult.padding`.
         seed: of the values used by `check`.
         progress: called with (operators done, operators) as the simulation goes on.
 
@@ -60,12 +63,19 @@ def run(
     elif overrides:
         raise InputError("overrides need a machine name or file, not a loaded machine")
     model = importlib.import_module(f"{FAMILIES[machine.family]}.model")
+    padding = None
+    if hasattr(model, "padding"):
+        padding = model.padding(trace, machine.spec, pad)
+    elif pad:
+        raise InputError(f"--pad: machine family {machine.family!r} has no pattern to pad to")
     times = model.simulate_operators(trace, machine.spec, fidelity, progress)
     checked = None
     if check:
         checker = importlib.import_module(f"{FAMILIES[machine.family]}.check")
         checked = checker.check_operators(trace, machine.spec, seed, progress)
     result = _result(trace, machine, model, times, fidelity, seed, checked)
+    if padding is not None:
+        result = replace(result, padding=padding)
     result.check_accounting()
     return result
 
@@ -90,6 +100,8 @@ def _result(
                 time.cycles,
                 time.dram_cycles,
                 tuple(share.engine for share in time.beside),
+                time.follows,
+                time.parts,
             )
             for step, time in zip(steps, times, strict=True)
         ]
@@ -135,8 +147,11 @@ def engine_names(model: Any, spec: Any) -> tuple[str, ...]:
 
 def _operator_results(step: Any, time: OperatorTime, placed: JobTime) -> Iterator[OperatorResult]:
     """A row for the operator, and one for each further engine that it held."""
-    # What sharing the DRAM with another engine cost.
-    waited = placed.end - placed.start - time.cycles
+    # What following another operator, and sharing the DRAM with another engine, cost.
+    waited = {
+        "dependency": placed.waited,
+        "memory": placed.end - placed.start - time.cycles - placed.waited,
+    }
     whole = OperatorResult(
         operator=step.name,
         layer=step.layer,
@@ -148,7 +163,7 @@ def _operator_results(step: Any, time: OperatorTime, placed: JobTime) -> Iterato
         start_cycle=placed.start,
         end_cycle=placed.end,
         busy_cycles=time.busy_cycles,
-        stall_cycles=time.stall_cycles | {"memory": time.stall_cycles["memory"] + waited},
+        stall_cycles=_more(time.stall_cycles, waited),
         predicted_cycles=time.predicted_cycles,
         macs_dense=time.macs_dense,
         macs_effective=time.macs_effective,
@@ -164,13 +179,17 @@ def _operator_results(step: Any, time: OperatorTime, placed: JobTime) -> Iterato
             engine=share.engine,
             mapping=share.mapping,
             busy_cycles=share.busy_cycles,
-            stall_cycles=share.stall_cycles | {"memory": share.stall_cycles["memory"] + waited},
+            stall_cycles=_more(share.stall_cycles, waited),
             macs_dense=0,
             macs_effective=0,
             bytes={},
             details={},
             energy_pj=share.energy_pj,
         )
+
+
+def _more(stalls: dict[str, int], waited: dict[str, int]) -> dict[str, int]:
+    return stalls | {cause: stalls[cause] + clocks for cause, clocks in waited.items()}
 
 
 def _engine_result(operators: Sequence[OperatorResult], total: int) -> EngineResult:

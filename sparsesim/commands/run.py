@@ -23,6 +23,7 @@ from sparsesim.commands.terminal import print_json, progress_bar, say
     help="Skip ahead, or step every clock; the cycles are equal.",
 )
 @click.option("--check", is_flag=True, help="Check the numbers against references; exit 1 if off.")
+@click.option("--pad", is_flag=True, help="Pad masks that break the machine's pattern.")
 @options.seed
 @options.out_folder
 @options.force
@@ -33,6 +34,7 @@ def run(
     overrides: dict[str, Any],
     fidelity: Literal["fast", "stepped"],
     check: bool,
+    pad: bool,
     seed: int,
     out: Path,
     force: bool,
@@ -52,6 +54,7 @@ def run(
             overrides=overrides,
             fidelity=fidelity,
             check=check,
+            pad=pad,
             seed=seed,
             progress=progress,
         )
@@ -60,6 +63,11 @@ def run(
         f"{out}: {result.total_cycles} cycles, {result.seconds:.6g} s, {result.energy_j:.6g} J "
         f"({len(result.operators)} operators, {fidelity})"
     )
+    if result.padding is not None:
+        say(
+            f"padded: {result.padding['layers_padded']} layers, "
+            f"{result.padding['cost']:.3g} x the products of their weights"
+        )
     if result.check is not None:
         facts = {key: value for key, value in result.check.items() if not isinstance(value, dict)}
         say("checked: " + ", ".join(f"{key} {value}" for key, value in facts.items()))

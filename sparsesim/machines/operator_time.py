@@ -29,7 +29,8 @@ class OperatorTime:
     `dram_cycles` are the clocks its DRAM transfers take; bytes by `<level>_<stream>`.
     `beside` are engines that it holds as well. `details` is what a family tells beyond this record:
     it goes to `details.json` as it is; its `spans` and `series` also to the timeline
-    (sparsesim.results.timeline_events).
+    (sparsesim.results.timeline_events). `follows` are dependencies whose results it takes part by
+    part, as they are made; `parts` says in how many parts it hands on its own.
     """
 
     engine: str
@@ -46,3 +47,5 @@ class OperatorTime:
     energy_pj: dict[str, float]
     beside: tuple[EngineShare, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    follows: frozenset[str] = frozenset()
+    parts: int = 1

@@ -14,6 +14,7 @@ from sparsesim.validation import did_you_mean
 FAMILIES = {
     "sat": "sparsesim.machines.sat",
     "piuma": "sparsesim.machines.piuma",
+    "s4": "sparsesim.machines.s4",
 }
 
 

@@ -1,6 +1,7 @@
 """The result folder: `summary.json`, `operators.csv`, `timeline.json.gz`.
 
-And `check.json` of a checked run, `details.json` where the machine family has more to tell.
+And `check.json` of a checked run, `padding.json` of a padded one, `details.json` where the machine
+family has more to tell.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ OPERATORS = "operators.csv"
 TIMELINE = "timeline.json.gz"
 CHECK = "check.json"
 DETAILS = "details.json"
+PADDING = "padding.json"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def write_folder(result: RunResult, path: Path, force: bool = False) -> None:
         details = {op.operator: dict(op.details) for op in result.operators if op.details}
         if details:
             (folder / DETAILS).write_text(json.dumps(details, indent=1) + "\n")
+        if result.padding is not None:
+            (folder / PADDING).write_text(json.dumps(dict(result.padding), indent=1) + "\n")
         if result.check is not None:
             (folder / CHECK).write_text(json.dumps(dict(result.check), indent=1) + "\n")
 

@@ -111,6 +111,7 @@ class RunResult:
         trace: name, sha256, provenance.
         operators: one per operator, in order of start.
         engines: by engine name.
+        padding: what padding masks to the machine's pattern cost, where that was asked for.
     """
 
     machine: Mapping[str, Any]
@@ -122,6 +123,7 @@ class RunResult:
     operators: Sequence[OperatorResult]
     engines: Mapping[str, EngineResult]
     check: Mapping[str, Any] | None = field(default=None)
+    padding: Mapping[str, Any] | None = field(default=None)
 
     @property
     def seconds(self) -> float:

@@ -6,6 +6,10 @@ the sorter). What it needs alone (its clocks, and the clocks its DRAM transfers 
 cycle cores. Where operators that run at the same time ask for more than the whole bandwidth, all of
 them slow down alike: with shares u1 + u2 > 1 of the DRAM time, each advances at 1 / (u1 + u2) of
 its own speed.
+
+A dependency may be *followed*: operators hand on their results in equal parts and progress evenly,
+so a follower starts when the first part of each is done, and does its own last part once they have
+ended.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ import simpy
 class Job:
     """One operator: clocks it takes with the DRAM to itself, and clocks of DRAM transfers.
 
-    `beside` are engines that it holds together with `engine`.
+    `beside` are engines that it holds together with `engine`; `follows` are dependencies that it
+    takes part by part, `parts` how many parts it hands on itself.
     """
 
     name: str
@@ -32,6 +37,8 @@ class Job:
     clocks: int
     dram_clocks: int
     beside: tuple[str, ...] = ()
+    follows: frozenset[str] = frozenset()
+    parts: int = 1
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -44,10 +51,14 @@ class Job:
 
 @dataclass(frozen=True)
 class JobTime:
-    """When a job ran; `end` - `start` exceeds its own clocks by what sharing the DRAM cost."""
+    """When a job ran; `end` - `start` exceeds its own clocks by what sharing the DRAM cost.
+
+    `waited` are clocks of it in which it waited for the operators it follows.
+    """
 
     start: int
     end: int
+    waited: int = 0
 
 
 def run_jobs(jobs: Sequence[Job]) -> dict[str, JobTime]:
@@ -74,6 +85,7 @@ class _Chip:
         for number, job in enumerate(jobs):
             for dep in set(job.deps):
                 self._users[dep].append(number)
+        self._ended = {job.name: environment.event() for job in jobs if job.parts > 1}
         #: jobs whose dependencies have ended, by place in the trace
         self._ready = [number for number, missing in enumerate(self._missing) if not missing]
         self._shares: dict[str, float] = {}
@@ -93,9 +105,33 @@ class _Chip:
 
     def _run(self, job: Job) -> Generator[Any, Any, None]:
         start = self.environment.now
+        part = ceil(job.clocks / job.parts)
+        first = part if job.parts > 1 else 0
+        last = min(part, job.clocks - first) if job.follows else 0
+        waited = 0
+        if job.parts > 1:
+            yield from self._work(job, first)
+            self._release(job, followers=True)
+        yield from self._work(job, job.clocks - first - last)
+        if job.follows:
+            since = self.environment.now
+            for dep in sorted(job.follows):
+                if dep in self._ended and dep not in self.times:
+                    yield self._ended[dep]
+            waited = int(self.environment.now - since)
+            yield from self._work(job, last)
+        end = self.environment.now
+        self.times[job.name] = JobTime(int(start), int(end), waited)
+        self._held.difference_update(job.engines)
+        if job.parts > 1:
+            self._ended[job.name].succeed()
+        self._release(job, followers=False)
+
+    def _work(self, job: Job, clocks: float) -> Generator[Any, Any, None]:
+        """Advance a job by some of its clocks, sharing the DRAM with whatever else runs."""
         self._shares[job.name] = job.dram_share
         self._speeds_change()
-        left = float(job.clocks)
+        left = float(clocks)
         while left > 1e-6:
             speed = 1.0 / max(1.0, sum(self._shares.values()))
             since = self.environment.now
@@ -103,12 +139,15 @@ class _Chip:
             left -= (self.environment.now - since) * speed
         del self._shares[job.name]
         self._speeds_change()
-        self.times[job.name] = JobTime(int(start), int(self.environment.now))
-        self._held.difference_update(job.engines)
+
+    def _release(self, job: Job, followers: bool) -> None:
+        """Count `job` as done for those who follow it (after its first part), or for the rest."""
         for number in self._users[job.name]:
-            self._missing[number] -= 1
-            if not self._missing[number]:
-                insort(self._ready, number)
+            follows = job.parts > 1 and job.name in self._jobs[number].follows
+            if follows == followers:
+                self._missing[number] -= 1
+                if not self._missing[number]:
+                    insort(self._ready, number)
         self.dispatch()
 
     def _speeds_change(self) -> None:

@@ -1,0 +1,362 @@
+"""One GEMM on the chip: the fullest SPU, what L2, ring and DRAM must bring, and both together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from sparsesim.machines.s4.fast import run_outcome
+from sparsesim.machines.s4.filters import Filters
+from sparsesim.machines.s4.placement import Placement
+from sparsesim.machines.s4.spec import S4Spec
+from sparsesim.machines.s4.split import (
+    Share,
+    Split,
+    Work,
+    choose_split,
+    share_of,
+    tile_clocks,
+)
+from sparsesim.machines.s4.spu import (
+    BUSY,
+    CLOCKS,
+    FILL_DRAIN,
+    IMBALANCE,
+    INPUT_ACTIVATIONS,
+    INPUT_WEIGHTS,
+    OUTCOME_COLUMNS,
+    OUTPUT,
+    Numbers,
+    Run,
+    SpuShape,
+    spu_shape,
+)
+from sparsesim.machines.s4.stepped import run_spu
+from sparsesim.memory import double_buffer
+from sparsesim.trace import Gemm, Trace
+
+#: Pieces of an operator whose loads and computation overlap, along rows and along filters.
+_ROW_BLOCKS = 16
+_FILTER_BLOCKS = 64
+
+
+@dataclass(frozen=True)
+class ChipTime:
+    """An operator on all dies, all its parts: clocks of one die, bytes of all."""
+
+    cycles: int
+    busy_cycles: int
+    stall_cycles: dict[str, int]
+    dram_cycles: int
+    predicted_cycles: int
+    bytes: dict[str, int]
+    mapping: str
+    limits: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes of one part on one die: by origin, and what must come from or go to DRAM."""
+
+    a_bytes: int
+    b_bytes: int
+    out_bytes: int
+    dram_a: int
+    dram_b: int
+    dram_out: int
+
+
+def part_of(gemm: Gemm, parts: int, spec: S4Spec) -> Work:
+    """What one part of the batch on one die asks for; the batch lies in the rows, or, of products
+    of two activations, in the GEMM groups."""
+    cut = parts * spec.dies
+    if gemm.conv is None and gemm.groups > 1:
+        return Work(ceil(gemm.groups / cut), gemm.m, gemm.n, gemm.k)
+    return Work(gemm.groups, ceil(gemm.m / cut), gemm.n, gemm.k)
+
+
+def traffic_of(
+    trace: Trace,
+    gemm: Gemm,
+    filters: Filters,
+    place: Placement,
+    static: frozenset[str],
+    produced: frozenset[str],
+    spec: S4Spec,
+) -> Traffic:
+    """Bytes that a part of `gemm` reads and writes."""
+    cut = place.parts * spec.dies
+    element = spec.element_bytes
+    a = ceil(trace.tensors[gemm.a.tensor].elements * element / cut)
+    out = ceil(trace.tensors[gemm.output].elements * element / cut)
+    is_static = gemm.b.tensor in static
+    if is_static:
+        b = filters.stored_bytes * gemm.groups
+        dram_b = b if place.weights == "dram" else 0
+    else:
+        b = ceil(gemm.groups * gemm.n * gemm.k * element / cut)
+        # A cache that no operator wrote lies in DRAM.
+        cached = gemm.b.tensor.split("[")[0] not in produced
+        dram_b = b if cached or _root(gemm.b.tensor) in place.in_dram else 0
+    return Traffic(
+        a, b, out,
+        a if _root(gemm.a.tensor) in place.in_dram else 0,
+        dram_b,
+        out if _root(gemm.output) in place.in_dram else 0,
+    )  # fmt: skip
+
+
+def _root(tensor: str) -> str:
+    return tensor.split("[")[0]
+
+
+def simulate_gemm(
+    gemm: Gemm,
+    filters: Filters,
+    traffic: Traffic,
+    place: Placement,
+    is_static: bool,
+    spec: S4Spec,
+    fidelity: str,
+) -> ChipTime:
+    """Simulate one GEMM with the DRAM to itself; both fidelities give the same result."""
+    work = part_of(gemm, place.parts, spec)
+    shape = spu_shape(spec, filters.dense)
+    weights = traffic.b_bytes if is_static and place.weights != "copied" else 0
+
+    def ring(split: Split) -> float:
+        return _ring_bytes(traffic, weights, split, spec) / spec.ring_bytes_per_clock
+
+    split = choose_split(work, filters, shape, spec, ring)
+    share = share_of(work, split, spec)
+    outcome = fullest_spu(work, filters, shape, share, spec, fidelity)
+    computed = int(outcome[CLOCKS].sum())
+    l2_bytes = _l2_bytes(gemm, work, filters, split, share, spec)
+    l2 = l2_bytes / spec.l2_bytes_per_clock
+    onchip = ceil(max(l2, ring(split)))
+    tiles = share.groups * share.row_tiles
+    whole = _with_memory(computed, onchip, traffic, tiles, share.filter_tiles, spec, fidelity)
+    inside = _with_memory(
+        computed, onchip, Traffic(0, 0, 0, 0, 0, 0), tiles, share.filter_tiles, spec, fidelity
+    )
+    busy = min(int(outcome[BUSY]), _mean_busy(work, filters, shape, spec))
+    parts = place.parts
+    stalls = {
+        "dependency": 0,
+        "input": int(outcome[INPUT_ACTIVATIONS] + outcome[INPUT_WEIGHTS]) + inside - computed,
+        "output": int(outcome[OUTPUT]),
+        "bank_conflict": 0,
+        "memory": whole - inside,
+        "imbalance": int(outcome[IMBALANCE]) + int(outcome[BUSY]) - busy,
+        "fill_drain": int(outcome[FILL_DRAIN]) + spec.operator_clocks,
+        "idle": 0,
+    }
+    dram = traffic.dram_a + traffic.dram_b + traffic.dram_out
+    rows = min(spec.rows, work.m)
+    ideal = tiles * share.filter_tiles * tile_clocks(filters, shape, rows)
+    predicted = max(ideal, onchip, dram / spec.dram_bytes_per_clock) + spec.operator_clocks
+    return ChipTime(
+        cycles=(whole + spec.operator_clocks) * parts,
+        busy_cycles=busy * parts,
+        stall_cycles={cause: clocks * parts for cause, clocks in stalls.items()},
+        dram_cycles=ceil(dram / spec.dram_bytes_per_clock) * parts,
+        predicted_cycles=ceil(predicted) * parts,
+        bytes=_bytes(gemm, filters, traffic, l2_bytes, place.parts, spec),
+        mapping=f"{place.weights if is_static else 'local'} {split.label()}"
+        + (f" x {parts} parts" if parts > 1 else ""),
+        limits={
+            "compute": computed * parts,
+            "activation_port": int(outcome[INPUT_ACTIVATIONS]) * parts,
+            "weight_port": int(outcome[INPUT_WEIGHTS]) * parts,
+            "drain": int(outcome[OUTPUT]) * parts,
+            "l2": ceil(l2) * parts,
+            "ring": ceil(ring(split)) * parts,
+            "dram": ceil(dram / spec.dram_bytes_per_clock) * parts,
+        },
+    )
+
+
+def fullest_spu(
+    work: Work,
+    filters: Filters,
+    shape: SpuShape,
+    share: Share,
+    spec: S4Spec,
+    fidelity: str,
+) -> Numbers:
+    """Outcome of the SPU that is done last."""
+    rows_used, lap, regular = _row_tiles(work, share, spec)
+    worst = np.zeros(OUTCOME_COLUMNS, np.int64)
+    seen: set[bytes] = set()
+    for first in range(0, filters.cols_used.size, share.filter_tiles):
+        tiles = slice(first, first + share.filter_tiles)
+        run = Run(
+            rows_used, lap, regular,
+            filters.cols_used[tiles], filters.steps[tiles], filters.pairs[tiles],
+        )  # fmt: skip
+        key = run.steps.tobytes() + run.pairs.tobytes()
+        if key in seen:
+            continue
+        seen.add(key)
+        run = _flattened(run)
+        outcome = run_outcome(shape, run) if fidelity == "fast" else _stepped(shape, run)
+        if outcome[CLOCKS].sum() > worst[CLOCKS].sum():
+            worst = outcome
+    return worst
+
+
+def _row_tiles(work: Work, share: Share, spec: S4Spec) -> tuple[Numbers, int, int]:
+    """Live rows of the fullest SPU's row tiles, after how many they repeat, and up to which."""
+    one = np.full(share.row_tiles, min(spec.rows, work.m), np.int64)
+    short = work.m - (share.row_tiles - 1) * spec.rows
+    if short >= spec.rows or share.row_tiles == 1:
+        one[-1] = min(spec.rows, short)
+        return np.tile(one, share.groups), 1, share.groups * share.row_tiles
+    one[-1] = short
+    if share.groups == 1:
+        return one, 1, share.row_tiles - 1
+    return np.tile(one, share.groups), share.row_tiles, share.groups * share.row_tiles
+
+
+def _flattened(run: Run) -> Run:
+    """The same run with equal filter tiles taken as more row tiles: they repeat sooner."""
+    tiles = run.cols_used.size
+    alike = (
+        tiles > 1
+        and (run.cols_used == run.cols_used[0]).all()
+        and (run.steps == run.steps[0]).all()
+        and (run.pairs == run.pairs[0]).all()
+        and (run.rows_used == run.rows_used[0]).all()
+    )
+    if not alike:
+        return run
+    rows = np.repeat(run.rows_used, tiles)
+    return Run(rows, 1, rows.size, run.cols_used[:1], run.steps[:1], run.pairs[:1])
+
+
+def _stepped(shape: SpuShape, run: Run) -> Numbers:
+    """The stepped core on zeros: its clocks do not depend on values."""
+    zero = np.zeros(1, np.int32)
+    steps = int(run.steps.sum())
+    outcome, _ = run_spu(
+        shape, run,
+        np.zeros((shape.rows, run.steps.shape[1] * shape.group), np.int32),
+        np.zeros((steps, shape.cols), np.int32),
+        np.zeros((steps, shape.cols), np.int16),
+        zero,
+    )  # fmt: skip
+    return outcome
+
+
+def _mean_busy(work: Work, filters: Filters, shape: SpuShape, spec: S4Spec) -> int:
+    """Busy clocks of an average SPU: what the fullest one has beyond them is imbalance."""
+    even = -(-filters.pairs // filters.cols_used[:, np.newaxis])
+    useful = np.where(filters.steps == 1, 1, np.minimum(even, filters.steps))
+    tiles = work.groups * ceil(work.m / spec.rows)
+    return ceil(int(useful.sum()) * tiles * shape.step_clocks / (spec.cores * spec.spus))
+
+
+def _ring_bytes(traffic: Traffic, weights: int, split: Split, spec: S4Spec) -> float:
+    """Bytes a core's link carries: rows that other filters' cores need, and weights on their way.
+
+    Each core has its share of weights and activations and gets what it lacks of what it needs.
+    """
+    of_filters = split.core_filters
+    missing = 1.0 - 1.0 / of_filters
+    gathered = missing * traffic.a_bytes / (split.core_groups * split.core_rows)
+    handed_on = missing * traffic.out_bytes / spec.cores
+    lacking = weights / of_filters - weights / spec.cores
+    return gathered + handed_on + max(0.0, lacking)
+
+
+def _l2_bytes(
+    gemm: Gemm, work: Work, filters: Filters, split: Split, share: Share, spec: S4Spec
+) -> int:
+    """Bytes a core's L2 reads and takes for one part.
+
+    A tile of rows is fetched into L1 once if it fits half of it, else once per filter tile; SPUs
+    on the same rows share the fetch, SPUs on the same filters share the weight stream.
+    """
+    fill = _row_tile_bytes(gemm, work, spec)
+    reloads = 1 if fill <= spec.l1_bytes // 2 else share.filter_tiles
+    tiles = share.groups * share.row_tiles
+    acts = tiles * split.spu_groups * split.spu_rows * fill * reloads
+    stored = filters.stored_bytes / filters.cols_used.size * share.filter_tiles
+    weights = tiles * split.spu_groups * split.spu_filters * stored
+    results = tiles * share.filter_tiles * min(spec.rows, work.m) * min(spec.cols, work.n)
+    return ceil(acts + weights + results * spec.spus * spec.element_bytes)
+
+
+def _row_tile_bytes(gemm: Gemm, work: Work, spec: S4Spec) -> int:
+    """Bytes of the pixels that one tile of rows reads: taps of neighbours overlap."""
+    rows = min(spec.rows, work.m)
+    expanded = rows * work.k
+    if gemm.conv is not None:
+        conv = gemm.conv
+        width = (rows - 1) * conv.stride[1] + (conv.kernel[1] - 1) * conv.dilation[1] + 1
+        expanded = min(expanded, conv.kernel[0] * width * conv.channels)
+    return expanded * spec.element_bytes
+
+
+def _with_memory(
+    computed: int,
+    onchip: int,
+    traffic: Traffic,
+    row_tiles: int,
+    filter_tiles: int,
+    spec: S4Spec,
+    fidelity: str,
+) -> int:
+    """Clocks of an operator whose blocks are loaded, computed and stored in turn, double-buffered.
+
+    Blocks take equal shares of the computation. The first block of rows is cut along the filters,
+    as whose weights arrive; the later ones find them on chip.
+    """
+    rows = min(_ROW_BLOCKS, row_tiles)
+    across = min(_FILTER_BLOCKS, filter_tiles) if traffic.dram_b or row_tiles == 1 else 1
+    share = np.concatenate([np.full(across, 1.0 / (rows * across)), np.full(rows - 1, 1.0 / rows)])
+    rate = spec.dram_bytes_per_clock
+    loads = np.zeros(share.size)
+    loads[:across] += traffic.dram_b / across
+    loads[0] += traffic.dram_a / rows
+    loads[across:] += traffic.dram_a / rows
+    stores = np.zeros(share.size)
+    stores[across - 1 :] = traffic.dram_out / rows
+    moving = np.maximum(np.ceil(loads / rate), np.ceil(onchip * share)).astype(np.int64)
+    model = double_buffer.fast if fidelity == "fast" else double_buffer.stepped
+    outcome = model(
+        moving,
+        np.diff(np.rint(np.concatenate([[0.0], np.cumsum(share)]) * computed)).astype(np.int64),
+        np.ceil(stores / rate).astype(np.int64),
+        1.0,
+        spec.dram_latency if traffic.dram_a + traffic.dram_b + traffic.dram_out else 0,
+    )
+    return int(outcome[double_buffer.TOTAL])
+
+
+def _bytes(
+    gemm: Gemm, filters: Filters, traffic: Traffic, l2_bytes: int, parts: int, spec: S4Spec
+) -> dict[str, int]:
+    times = parts * spec.dies
+    macs = gemm.groups * gemm.m * filters.nonzeros
+    index_share = filters.index_bytes / max(1, filters.stored_bytes)
+    row_tiles = ceil(gemm.m / spec.rows)
+    streamed = gemm.groups * row_tiles
+    live_groups = int((filters.steps > 0).sum())
+    element = spec.element_bytes
+    dram_b = traffic.dram_b * times
+    return {
+        "dram_a_read": traffic.dram_a * times,
+        "dram_b_read": dram_b - round(dram_b * index_share),
+        "dram_metadata_read": round(dram_b * index_share),
+        "dram_output_write": traffic.dram_out * times,
+        "scratchpad_fill_write": l2_bytes * spec.cores * times,
+        "scratchpad_a_read": gemm.groups * gemm.m * live_groups * spec.group * element,
+        "scratchpad_b_read": streamed * filters.value_bytes,
+        "scratchpad_metadata_read": streamed * filters.index_bytes,
+        "scratchpad_output_write": gemm.groups * gemm.m * gemm.n * element,
+        "register_read": macs * (2 * element + 4),
+        "register_write": macs * 4,
+    }
