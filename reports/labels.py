@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-_METHODS = {"srste": "SR-STE", "sdgp": "SDGP", "sdwp": "SDWP", "bdwp": "BDWP"}
+_METHODS = {
+    "srste": "SR-STE",
+    "sdgp": "SDGP",
+    "sdwp": "SDWP",
+    "bdwp": "BDWP",
+    "transposable": "transposable",
+    "bimask": "Bi-Mask",
+    "slope": "SLoPe",
+}
 _FILE_SUFFIXES = (".pt2", ".safetensors", ".onnx", ".mtx", ".trace")
 
 

@@ -12,6 +12,7 @@ from reports.figures.ladder import draw_ladder
 from reports.figures.layers import draw_layers
 from reports.figures.pareto import draw_pareto, draw_sensitivity
 from reports.figures.plate import Plate
+from reports.figures.prediction import draw_prediction
 from reports.figures.roofline import draw_roofline
 from reports.figures.speedup import draw_speedup
 from reports.figures.style import house_style
@@ -149,6 +150,9 @@ def _run_sections(
     if any(run.summary.energy_j > 0 for run in runs):
         overview.append(draw_energy(groups))
     overview.append(draw_engines([run for group in groups for run in group]))
+    prediction = draw_prediction(runs)
+    if prediction is not None:
+        overview.append(prediction)
     accuracy = accuracy_table(runs, pairs)
     sections = [
         Section(

@@ -25,12 +25,23 @@ class SpeedupEntry(Record):
     source: str
 
 
+class ReductionEntry(Record):
+    """A share of the dense operations that is said not to be done."""
+
+    value: float = Field(gt=0, lt=1)
+    method: str
+    prune: str
+    phase: str
+    source: str
+
+
 class PaperFile(Record):
     """A data file of published figures of one machine family."""
 
     family: str
     citation: str
     speedups: tuple[SpeedupEntry, ...]
+    operation_reductions: tuple[ReductionEntry, ...] = ()
 
 
 class PublishedSpeedup(Record):
