@@ -13,6 +13,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sparsesim.trace.masks import unpack  # noqa: E402
 from workloads.catalog import digits_cnn  # noqa: E402
 from workloads.extract import extract  # noqa: E402
+from workloads.pytorch.digits_data import digits  # noqa: E402
 
 
 @pytest.fixture
@@ -22,9 +23,9 @@ def one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_split_is_held_out_and_seeded() -> None:
-    learning, held_out = digits_cnn.digits(0)
-    again, _ = digits_cnn.digits(0)
-    other, _ = digits_cnn.digits(1)
+    learning, held_out = digits(0)
+    again, _ = digits(0)
+    other, _ = digits(1)
     assert learning.labels.numel() + held_out.labels.numel() == 1797
     assert torch.equal(learning.images, again.images)
     assert not torch.equal(learning.images, other.images)

@@ -5,22 +5,18 @@ Digits are close to saturated: this shows that a method trains, not how it fares
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sparsesim.errors import InputError
 from workloads.catalog import CatalogEntry, Trained
 from workloads.pruning.methods import LayerPlan
-from workloads.pytorch.classifier_training import Examples, Schedule, accuracy, train
-from workloads.pytorch.nm_autograd import DECAY, install_plans
+from workloads.pytorch.classifier_training import Schedule
+from workloads.pytorch.digits_training import train_on_digits
 
 SCHEDULE = Schedule(epochs=12, batch=64, peak_rate=0.1, momentum=0.9, weight_decay=1e-4)
-HELD_OUT = 0.3
 
 
 class DigitsCNN(nn.Module):
@@ -52,46 +48,15 @@ def build(batch: int) -> tuple[nn.Module, tuple[Any, ...]]:
     return DigitsCNN(), (torch.zeros(batch, 1, 8, 8),)
 
 
-def digits(seed: int) -> tuple[Examples, Examples]:
-    """Training and held-out digits, split by class with `seed`; pixels from 0 to 1.
-
-    Raises:
-        InputError: scikit-learn, which ships the digits, is not installed.
-    """
-    if importlib.util.find_spec("sklearn") is None:
-        raise InputError("digits_cnn: needs scikit-learn (pip install 'sparsesim[torch]')")
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    images, labels = load_digits(return_X_y=True)
-    parts = train_test_split(
-        images.reshape(-1, 1, 8, 8) / 16.0,
-        labels,
-        test_size=HELD_OUT,
-        random_state=seed,
-        stratify=labels,
-    )
-    x_train, x_test = (torch.tensor(part, dtype=torch.float32) for part in parts[:2])
-    y_train, y_test = (torch.tensor(part, dtype=torch.int64) for part in parts[2:])
-    return Examples(x_train, y_train), Examples(x_test, y_test)
-
-
 def training(module: nn.Module, plans: Mapping[str, LayerPlan], seed: int) -> Trained:
-    """Train `module` in place by `plans` (dense where there are none).
-
-    Held-out accuracy is that of the network as inference runs it: with its forward masks.
-    """
-    learning, held_out = digits(seed)
-    install_plans(module, dict(plans))
-    train(module, learning, SCHEDULE, seed)
-    settings = {
-        "data": "scikit-learn load_digits",
-        "training_samples": learning.labels.numel(),
-        "held_out_samples": held_out.labels.numel(),
-        "sr_ste_decay": DECAY,
-        **asdict(SCHEDULE),
-    }
-    return Trained(module.state_dict(), accuracy(module, held_out), settings)
+    """Train `module` in place by `plans` (dense where there are none)."""
+    return train_on_digits(module, plans, seed, SCHEDULE)
 
 
-ENTRY = CatalogEntry(build=build, training=training)
+ENTRY = CatalogEntry(
+    build=build,
+    training=training,
+    title="CNN (3 convolutions), digits",
+    source="sizes chosen here for 8 x 8 images",
+    inputs={"images": ("batch", 1, 8, 8)},
+)
