@@ -10,7 +10,8 @@ The schedule, clock by clock (`dram_tick` says the same as a plain loop):
    needs a read or write, an activate, or a precharge. Of the candidates whose command all timing
    rules allow now, reads and writes go before activates and precharges, and then the oldest
    request goes first. (With `opener_first`, the first access to an opened row goes before other
-   reads and writes.) One command is issued per clock.
+   reads and writes. With `early_precharge`, a bank whose row had an access is also a candidate for
+   a precharge, for its oldest request to another row.) One command is issued per clock.
 
 The state of a channel is one int64 array, so that compiled cores can pass it around at no cost
 (many arguments cost reference counts). A core uses four functions, in clocks of the command bus:
@@ -47,23 +48,25 @@ NEVER = 2**62
     WTR_S, WTR_L, RTW, REFI, RFC, DEPTH, DELAY, HIT_LIMIT,
     COLUMN_BITS, COLUMN_LOW_BITS, ROW_SHIFT, ROW_BITS, GROUP_FIELD, BANK_FIELD, GROUP_BITS,
     BANK_BITS, COLUMN_HIGH_SHIFT, XOR, SLOTS, RING, RING_MASK, OPENER_FIRST,
-) = range(37)  # fmt: skip
+    EARLY,
+) = range(38)  # fmt: skip
 # Single values.
 (
     NOW, REFRESH_DUE, QUEUED, NEXT_SEQUENCE, FREE, BEST_CLOCK, BEST_BANK, RING_FIRST, RING_END,
-    ACTIVATE_NUMBER, LAST_COMMAND, POPPED_AT, LOG, LOG_END, WRITE_TURN,
-) = range(40, 55)  # fmt: skip
+    ACTIVATE_NUMBER, LAST_COMMAND, POPPED_AT, LOG, LOG_END, WRITE_TURN, BEST_IS_EARLY,
+) = range(40, 56)  # fmt: skip
 # Counters: commands (a precharge of all counts its open banks), columns after the first of an
 # activate, and clocks of the data bus with data.
-READS, WRITES, ACTIVATES, PRECHARGES, REFRESHES, ROW_HITS, DATA_CLOCKS = range(55, 62)
-FOUR_ACTIVATES = 62  # clocks of the last four activates, a ring
-_HEADER = 66
+READS, WRITES, ACTIVATES, PRECHARGES, REFRESHES, ROW_HITS, DATA_CLOCKS = range(56, 63)
+FOUR_ACTIVATES = 63  # clocks of the last four activates, a ring
+_HEADER = 67
 # Per bank.
 (
     OPEN_ROW, NEXT_ACTIVATE, NEXT_PRECHARGE, NEXT_COLUMN, OLDEST, NEWEST, CANDIDATE, HITS,
     READY, KEY, IS_READ, IS_WRITE, IS_ACTIVATE, READ_GATE, WRITE_GATE, ACTIVATE_GATE, GROUP,
-) = (_HEADER + number * MAX_BANKS for number in range(17))  # fmt: skip
-_SLOTS_AT = _HEADER + 17 * MAX_BANKS
+    EARLY_READY, EARLY_KEY,
+) = (_HEADER + number * MAX_BANKS for number in range(19))  # fmt: skip
+_SLOTS_AT = _HEADER + 19 * MAX_BANKS
 # Per slot of the queue: six words.
 S_ROW, S_SEQUENCE, S_NEXT, S_PREVIOUS, S_WRITE, S_REQUEST = range(6)
 _SLOT_WORDS = 6
@@ -117,6 +120,7 @@ def new_channel(spec: DramChannel, recorded: int = 0) -> State:
         (WTR_L, timing.wtr_l), (RTW, timing.read_to_write), (REFI, timing.refi),
         (RFC, timing.rfc), (DEPTH, spec.queue_depth), (DELAY, spec.controller_clocks),
         (HIT_LIMIT, spec.row_hit_limit), (OPENER_FIRST, spec.opener_first),
+        (EARLY, spec.early_precharge),
         (COLUMN_BITS, column), (COLUMN_LOW_BITS, low),
         (COLUMN_HIGH_SHIFT, high_at), (GROUP_FIELD, group_at), (GROUP_BITS, group),
         (BANK_FIELD, bank_at), (BANK_BITS, bank), (ROW_SHIFT, row_at), (ROW_BITS, row),
@@ -132,6 +136,7 @@ def new_channel(spec: DramChannel, recorded: int = 0) -> State:
     for place in (OLDEST, NEWEST, CANDIDATE):
         state[place : place + spec.banks] = -1
     state[READY : READY + spec.banks] = NEVER
+    state[EARLY_READY : EARLY_READY + spec.banks] = NEVER
     state[KEY : KEY + spec.banks] = banks
     state[FOUR_ACTIVATES : FOUR_ACTIVATES + 4] = -NEVER
     for slot in range(spec.queue_depth):  # the free places, linked
@@ -254,6 +259,36 @@ def _choose(state, bank):  # type: ignore[no-untyped-def]
         state[IS_ACTIVATE + bank] = activate
 
 
+@njit(cache=True)
+def _settle_early(state, now, bank):  # type: ignore[no-untyped-def]
+    """Let an early precharge be the next command; after `_settle`, with news of `bank`.
+
+    A bank whose candidate hits its open row, which had an access, may be precharged for its oldest
+    request to another row.
+    """
+    state[EARLY_READY + bank] = NEVER
+    state[EARLY_KEY + bank] = bank
+    row = state[OPEN_ROW + bank]
+    if row >= 0 and state[HITS + bank] > 0 and state[IS_READ + bank] | state[IS_WRITE + bank]:
+        slots = state[SLOTS]
+        slot = state[OLDEST + bank]
+        while slot >= 0 and state[slots + _SLOT_WORDS * slot + S_ROW] == row:
+            slot = state[slots + _SLOT_WORDS * slot + S_NEXT]
+        if slot >= 0:
+            sequence = state[slots + _SLOT_WORDS * slot + S_SEQUENCE]
+            state[EARLY_READY + bank] = state[NEXT_PRECHARGE + bank]
+            state[EARLY_KEY + bank] = (sequence << _BANK_MASK_BITS) | bank | _ROW_COMMAND
+    early = np.int64(NEVER)
+    for other in range(state[BANKS]):
+        key = _wait(state[EARLY_READY + other], now) | state[EARLY_KEY + other]
+        early = min(early, key)
+    best = _wait(state[BEST_CLOCK], now) | state[KEY + state[BEST_BANK]]
+    state[BEST_IS_EARLY] = early < best
+    if early < best:
+        state[BEST_BANK] = early & _BANK_MASK
+        state[BEST_CLOCK] = now + (early >> _TIME_SHIFT)
+
+
 @njit(cache=True, inline="always")
 def has_room(state):  # type: ignore[no-untyped-def]
     """Whether `push` may be called: there is a place in the queue, and results are collected."""
@@ -289,14 +324,17 @@ def push(state, clock, line, write, request):  # type: ignore[no-untyped-def]
     state[NEWEST + bank] = slot
     if newest >= 0:
         state[state[SLOTS] + _SLOT_WORDS * newest + S_NEXT] = slot
-        if state[KEY + bank] & _ROW_COMMAND == 0 or state[OPEN_ROW + bank] != row:
-            return  # its candidate stays
+        stays = state[KEY + bank] & _ROW_COMMAND == 0 or state[OPEN_ROW + bank] != row
+        if stays and not state[EARLY]:
+            return
     else:
         state[OLDEST + bank] = slot
     _choose(state, bank)
     now = state[NOW]
-    if state[BEST_BANK] == bank:
+    if state[BEST_BANK] == bank or state[EARLY]:
         _settle(state, now, bank, _least(state, now, bank))
+        if state[EARLY]:
+            _settle_early(state, now, bank)
         return
     ready = max(state[READY + bank], now)
     best = state[BEST_CLOCK]
@@ -416,7 +454,9 @@ def _refresh(state, until):  # type: ignore[no-untyped-def]
         if not open_banks or state[OPEN_ROW + bank] >= 0:
             state[NEXT_ACTIVATE + bank] = busy
         state[OPEN_ROW + bank] = -1
+        state[EARLY_READY + bank] = NEVER
         _choose(state, bank)
+    state[BEST_IS_EARLY] = 0
     if open_banks:
         state[PRECHARGES] += open_banks
         _record(state, clock, PRECHARGE_ALL, -1, -1)
@@ -441,7 +481,7 @@ def advance(state, until):  # type: ignore[no-untyped-def]
     bank = state[BEST_BANK]
     state[LAST_COMMAND] = clock
     state[NOW] = clock + 1
-    if state[KEY + bank] & _ROW_COMMAND == 0:
+    if state[KEY + bank] & _ROW_COMMAND == 0 and not state[BEST_IS_EARLY]:
         _record(state, clock, WRITE if state[IS_WRITE + bank] else READ, bank, -1)
         best = _column(state, clock, bank)
     elif state[IS_ACTIVATE + bank]:
@@ -455,6 +495,8 @@ def advance(state, until):  # type: ignore[no-untyped-def]
         best = _least(state, clock + 1, bank)
     _choose(state, bank)
     _settle(state, clock + 1, bank, best)
+    if state[EARLY]:
+        _settle_early(state, clock + 1, bank)
     return True
 
 

@@ -88,6 +88,8 @@ class DramChannel(Record):
         controller_clocks: added to every request between its data and its requester.
         opener_first: the access that a row was opened for goes before accesses to other rows, as
             in Ramulator 2; otherwise only age counts.
+        early_precharge: a row may be closed for a request to another row although queued requests
+            hit it, once the access it was opened for has been served, as in Ramulator 2.
         row_hit_limit: row hits in a row after which an older request to another row of the bank
             goes first; 0: none.
     """
@@ -103,6 +105,7 @@ class DramChannel(Record):
     queue_depth: Annotated[int, Field(ge=1, le=2**16)] = 32
     controller_clocks: Annotated[int, Field(ge=0, le=2**16)] = 0
     opener_first: bool = False
+    early_precharge: bool = False
     row_hit_limit: Annotated[int, Field(ge=0, le=2**16)] = 0
 
     @model_validator(mode="after")
@@ -141,6 +144,7 @@ def ddr4_2400(
     queue_depth: int = 32,
     controller_clocks: int = 0,
     opener_first: bool = False,
+    early_precharge: bool = False,
 ) -> DramChannel:
     """DDR4-2400, 8 Gb x8 devices on a 64-bit channel, CL = tRCD = tRP = `latency`.
 
@@ -157,6 +161,7 @@ def ddr4_2400(
         queue_depth=queue_depth,
         controller_clocks=controller_clocks,
         opener_first=opener_first,
+        early_precharge=early_precharge,
         timing=DramTiming(
             cl=latency, cwl=12, bl=4, rcd=latency, rp=latency, ras=39, rtp=9, wr=18,
             ccd_s=4, ccd_l=6, rrd_s=4, rrd_l=6, faw=26, wtr_s=3, wtr_l=9, refi=refi, rfc=rfc,

@@ -61,6 +61,7 @@ def tick_stream(
     commands, accepted, finished = _ticks(
         banks, rows, flags, earliest, window, spec.banks, spec.banks_per_group,
         spec.queue_depth, spec.controller_clocks, spec.row_hit_limit, spec.opener_first,
+        spec.early_precharge,
         timing.cl, timing.cwl, timing.bl, timing.rcd, timing.rp, timing.ras, timing.rtp, timing.wr,
         timing.ccd_s, timing.ccd_l, timing.rrd_s, timing.rrd_l, timing.faw, timing.wtr_s,
         timing.wtr_l, timing.read_to_write, timing.refi, timing.rfc,
@@ -71,7 +72,7 @@ def tick_stream(
 @njit(cache=True)
 def _ticks(  # type: ignore[no-untyped-def]
     banks, rows, writes, arrivals, window, bank_count, banks_per_group, depth, delay, hit_limit,
-    opener_first,
+    opener_first, early_precharge,
     cl, cwl, bl, rcd, rp, ras, rtp, wr, ccd_s, ccd_l, rrd_s, rrd_l, faw, wtr_s, wtr_l, rtw,
     refi, rfc,
 ):  # fmt: skip
@@ -131,7 +132,8 @@ def _ticks(  # type: ignore[no-untyped-def]
             continue
         # 3. The best of the candidates.
         best, best_kind, best_rank = -1, 0, 0
-        for bank in range(bank_count):
+        for turn in range(2 * bank_count if early_precharge else bank_count):
+            bank = turn % bank_count
             candidate = -1
             for request in queue:
                 if banks[request] != bank:
@@ -145,6 +147,16 @@ def _ticks(  # type: ignore[no-untyped-def]
                     break
             if candidate < 0:
                 continue
+            if turn >= bank_count:  # an early precharge?
+                if rows[candidate] != open_row[bank] or hits[bank] == 0:
+                    continue
+                candidate = -1
+                for request in queue:
+                    if banks[request] == bank and rows[request] != open_row[bank]:
+                        candidate = request
+                        break
+                if candidate < 0:
+                    continue
             if open_row[bank] < 0:
                 kind = ACTIVATE
                 ready = clock - precharged[bank] >= rp and clock - refreshed >= rfc

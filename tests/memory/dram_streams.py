@@ -50,6 +50,7 @@ def channels(draw: st.DrawFn) -> DramChannel:
         queue_depth=draw(st.sampled_from([1, 2, 5, 32])),
         controller_clocks=draw(st.integers(0, 3)),
         opener_first=draw(st.booleans()),
+        early_precharge=draw(st.sampled_from([False, False, True])),
         row_hit_limit=draw(st.sampled_from([0, 0, 1, 3])),
     )
 
