@@ -75,6 +75,7 @@ class WeightMasks:
     def __init__(self, plans: dict[str, LayerPlan]) -> None:
         self._plans = plans
         self._records: dict[str, Mask] = {}
+        self._forward: dict[Weight, PackedBits] = {}
         self.bits: dict[str, PackedBits] = {}
 
     @property
@@ -91,7 +92,7 @@ class WeightMasks:
         mask = forward_mask(weight.values(), plan) if plan.forward else None
         if mask is None:
             return Operand(tensor=weight.parameter)
-        bits = pack_forward(mask)
+        bits = self._forward[weight] = pack_forward(mask)
         return self._operand(weight, "FF", plan.pattern, bits, weight.taps * weight.inputs)
 
     def backward(self, weight: Weight) -> Operand:
@@ -104,7 +105,12 @@ class WeightMasks:
         if plan.backward is None:
             return Operand(tensor=weight.parameter)
         weights, pattern = weight.values(), plan.pattern
-        forward = forward_mask(weights, plan)
+        forward = None
+        if plan.backward != "k":  # else cut from the weights alone
+            known = self._forward.get(weight)
+            forward = (
+                forward_mask(weights, plan) if known is None else from_forward(known, weights.shape)
+            )
         order = None
         if plan.backward == "permuted":
             assert forward is not None
