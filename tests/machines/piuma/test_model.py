@@ -1,0 +1,164 @@
+"""The machine behind `sparsesim run`: results, details, refusals, sampling."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparsesim.errors import InputError
+from sparsesim.machines.registry import load_machine
+from sparsesim.results import read_folder, write_folder
+from sparsesim.results.timeline_events import timeline_events
+from sparsesim.simulate import run
+from sparsesim.trace import Trace
+from tests.machines.piuma.small_products import matrix
+from tests.trace.small_traces import small_trace
+from workloads.matrices.product_trace import spgemm_trace, spmm_trace
+
+SMALL = {"spad_bytes": 16384, "pipelines": 2, "threads": 4}
+
+
+def trace() -> Trace:
+    return spgemm_trace("p", matrix(40, 40, 0.1, 1), matrix(40, 30, 0.1, 2))
+
+
+def test_a_checked_run_adds_up(tmp_path: Path) -> None:
+    result = run(trace(), "piuma", overrides=SMALL, check=True)
+    result.check_accounting()
+    products = trace().manifest.provenance["partial_products"]
+    summary = result.summary()
+    assert summary["macs_effective"] == products
+    assert summary["macs_dense"] == 40 * 30 * 40
+    assert set(summary["engines"]) == {
+        "chip", "core0.mtc0", "core0.mtc1", "core0.stc0", "core0.stc1"
+    }  # fmt: skip
+    assert result.check is not None
+    assert result.check["operators"]["product"]["stepped_equal_to_fast"]
+
+    write_folder(result, tmp_path / "r")
+    stored = read_folder(tmp_path / "r")
+    details = stored.details["product"]
+    assert details["multiplies"] == products
+    assert details["cycles"] == result.total_cycles
+    assert details["instructions"] == sum(details["instructions_by_kind"].values())
+    assert len(details["thread_utilisation"]) == 8
+    assert all(0 <= share <= 1 for share in details["thread_utilisation"])
+    assert sum(details["phases"].values()) == result.total_cycles - details["spans"][0]["start"]
+    assert sum(details["dram_words_by_core"]) == details["dram_words"]
+    # Atomics in DRAM count twice on the pins; this kernel's are in the scratchpad.
+    assert summary["dram_bytes"] == 8 * details["dram_words"]
+
+
+def test_the_timeline_shows_phases_and_rates() -> None:
+    result = run(trace(), "piuma", overrides=SMALL)
+    events = timeline_events(result)["traceEvents"]
+    spans = [event for event in events if event["ph"] == "X" and "cat" not in event]
+    assert {"plan", "hash"} <= {event["name"] for event in spans}
+    counters = [event for event in events if event["ph"] == "C"]
+    assert {event["name"] for event in counters} >= {"ipc", "dram_utilisation"}
+    assert max(event["ts"] for event in counters) < result.total_cycles
+    json.dumps(events)
+
+
+def test_both_fidelities_give_the_same_result() -> None:
+    fast, stepped = (
+        run(trace(), "piuma", overrides={**SMALL, "cores": 2}, fidelity=fidelity)  # type: ignore[arg-type]
+        for fidelity in ("fast", "stepped")
+    )
+    assert {**fast.summary(), "fidelity": ""} == {**stepped.summary(), "fidelity": ""}
+    assert fast.operators[0].details == stepped.operators[0].details
+
+
+def test_dense_operands() -> None:
+    spmm = spmm_trace("p", matrix(20, 15, 0.2, 3), 6)
+    result = run(spmm, "piuma", overrides={**SMALL, "kernel": "spmm"}, check=True)
+    assert result.summary()["macs_effective"] == spmm.manifest.provenance["partial_products"]
+    spmv = spmm_trace("p", matrix(20, 15, 0.2, 3), 1)
+    run(spmv, "piuma", overrides={**SMALL, "kernel": "spmv"}, check=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "overrides", "message"),
+    [
+        (trace, {"kernel": "spmm"}, "sparse B does not fit kernel=spmm .*smash_v1"),
+        (lambda: spmm_trace("p", matrix(4, 4, 0.5, 1), 3), {}, "dense B of 3 columns .*spmm"),
+        (
+            lambda: spmm_trace("p", matrix(4, 4, 0.5, 1), 3),
+            {"kernel": "spmv"},
+            r"dense B of 3 columns does not fit kernel=spmv \(allowed: spmm\)",
+        ),
+        (trace, {"kernel": "smash_v9"}, "kernel: .*smash_v4"),
+        (trace, {"threads": 3}, "threads must be a power of two"),
+        (trace, {"pipelines": 5}, "pipelines x threads must not exceed 64"),
+        (trace, {"window_slots": 100}, "window_slots must be 0 or a power of two"),
+        (trace, {"cores": 65}, "cores: .*less than or equal to 64"),
+        (trace, {"dram_trefi": 100}, "must exceed dram_trfc"),
+        (trace, {"cache_bytes": 64, "cache_ways": 4}, "at least one set"),
+    ],
+)
+def test_refusals(make: Any, overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        run(make(), "piuma", overrides=overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_operators_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"does not run on machine family 'piuma' \(it runs spgemm"
+    ):
+        run(small_trace(), "piuma")
+
+
+def test_too_much_memory_is_refused() -> None:
+    wide = spgemm_trace("p", matrix(4, 4, 0.5, 1), matrix(4, 40_000_000, 1e-7, 2))
+    with pytest.raises(InputError, match="GiB of simulated memory"):
+        run(wide, "piuma", overrides={"kernel": "rowwise"})
+
+
+def test_sampling_is_declared_and_near_the_whole() -> None:
+    big = spgemm_trace("p", matrix(400, 200, 0.05, 1), matrix(200, 200, 0.05, 2))
+    overrides = {**SMALL, "kernel": "rowwise"}
+    whole = run(big, "piuma", overrides=overrides).total_cycles
+    sampled = run(big, "piuma", overrides={**overrides, "sample_rows": 160})
+    estimate = sampled.operators[0].details["sampling"]
+    assert "160 of 400 rows" in sampled.operators[0].mapping
+    assert estimate["rows"] == 160
+    assert abs(estimate["estimate"] - whole) < 0.25 * whole
+    assert 0 < estimate["standard_error"] < 0.2 * whole
+    assert sampled.total_cycles < whole
+
+
+def test_every_parameter_is_used() -> None:
+    """A parameter that changes nothing is a lie: most must move the clocks of some run."""
+    base = {
+        **SMALL,
+        "cores": 2,
+        "kernel": "smash_v3",
+        "cache_bytes": 1024,
+        "dram_row_bytes": 64,
+        "dram_banks": 2,
+    }
+    big = spgemm_trace("p", matrix(60, 60, 0.15, 1))
+    cycles = run(big, "piuma", overrides=base).total_cycles
+    changed = {
+        "issue_cycles": 7, "single_issue_cycles": 2, "cache_bytes": 256, "cache_line_bytes": 8,
+        "cache_ways": 1, "cache_cycles": 5, "cache_inputs": False, "spad_banks": 1,
+        "spad_cycles": 20, "atomic_cycles": 9, "dram_channels": 1, "dram_banks": 1,
+        "dram_row_bytes": 1024, "dram_burst": 9, "dram_trcd": 30, "dram_tcl": 30, "dram_trp": 40,
+        "dram_trefi": 900, "dram_trfc": 200, "dram_path_cycles": 90, "interleave_bytes": 128,
+        "dma_start_cycles": 40, "dma_beat_bytes": 8, "dma_beat_cycles": 9, "queue_cycles": 9,
+        "queue_latency": 30, "barrier_cycles": 60, "hop_cycles": 9, "network_cycles": 30,
+        "link_cycles": 9,
+    }  # fmt: skip
+    for key, value in changed.items():
+        assert run(big, "piuma", overrides={**base, key: value}).total_cycles != cycles, key
+
+
+def test_the_shipped_machine_is_one_core_of_sixty_six_threads() -> None:
+    spec = load_machine("piuma").spec
+    assert spec.cores * (spec.threads_per_core + spec.single_pipelines) == 66
+    assert np.isclose(spec.dram_bytes_per_cycle * spec.clock_hz, 32e9)
