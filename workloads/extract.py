@@ -230,8 +230,8 @@ def _check_measurable(
     if training and (kv_cache is not None or activations != "zeros"):
         what = f"--kv-cache {kv_cache}" if kv_cache is not None else f"--activations {activations}"
         raise InputError(f"{what}: is a method of inference; add --phase inference")
-    if kv_cache is not None and not lowered.attentions:
-        raise InputError(f"--kv-cache {kv_cache}: the network has no scaled_dot_product_attention")
+    if kv_cache is not None and not lowered.attentions and not lowered.unfused:
+        raise InputError(f"--kv-cache {kv_cache}: the network has no attention")
 
 
 def _measured_how(

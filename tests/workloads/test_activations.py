@@ -266,7 +266,7 @@ def test_recipes() -> None:
         ({"activations": "delta:8"}, r"give --inputs twice \(got 1\)"),
         ({"kv_cache": "alisa"}, "--kv-cache 'alisa': unknown"),
         ({"kv_cache": "mustafar:0.5:x"}, "WINDOW must be a whole number"),
-        ({"kv_cache": "alisa:0.5"}, "the network has no scaled_dot_product_attention"),
+        ({"kv_cache": "alisa:0.5"}, "the network has no attention"),
         ({"activations": "threshold:0.5", "phase": "training"}, "add --phase inference"),
         ({"activations": "zeros", "lazy": True}, "a model without values cannot run"),
         ({"inputs": ["random"]}, "give --activations or --kv-cache too"),
@@ -295,3 +295,60 @@ def test_inputs_that_do_not_fit(tmp_path: Path, arrays: dict[str, Any], match: s
     with pytest.raises(InputError, match=match):
         extract(f"{HERE}:net", phase="inference", batch=2, activations="zeros",
                 inputs=[str(tmp_path / "in.npz")])  # fmt: skip
+
+
+class Written(Attention):
+    """The same attention as two products with a softmax between them, without a causal mask."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        parts = self.qkv(self.embed(tokens)).unflatten(-1, (3, 4, 8)).permute(2, 0, 3, 1, 4)
+        scores = (parts[0] @ parts[1].transpose(-1, -2)) / 8**0.5
+        x = torch.softmax(scores + 0.0, dim=-1) @ parts[2]
+        return self.out(x.transpose(1, 2).flatten(2))
+
+
+class Fused(Attention):
+    def forward(self, tokens: Tensor) -> Tensor:
+        parts = self.qkv(self.embed(tokens)).unflatten(-1, (3, 4, 8)).permute(2, 0, 3, 1, 4)
+        x = F.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        return self.out(x.transpose(1, 2).flatten(2))
+
+
+def written(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    return Written(), torch.zeros(batch, 16, dtype=torch.int64)
+
+
+def fused(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    return Fused(), torch.zeros(batch, 16, dtype=torch.int64)
+
+
+@pytest.mark.parametrize("recipe", ["mustafar:0.5:2", "alisa:0.5"])
+def test_attention_that_is_written_out_is_pruned_alike(recipe: str) -> None:
+    arguments: dict[str, Any] = {"phase": "inference", "batch": 2, "kv_cache": recipe}
+    by_hand = extract(f"{HERE}:written", **arguments)
+    by_torch = extract(f"{HERE}:fused", **arguments)
+    sides = ["b"] if recipe.startswith("mustafar") else ["a"]
+    for side in sides:
+        np.testing.assert_array_equal(
+            kept(by_hand, "matmul@2", side), kept(by_torch, "attention.values", side)
+        )
+    if recipe.startswith("mustafar"):
+        np.testing.assert_array_equal(
+            kept(by_hand, "matmul", "b"), kept(by_torch, "attention.scores", "b")
+        )
+
+
+def test_a_step_against_a_cache() -> None:
+    """One query: its own attention says which of the cached tokens matter."""
+    trace = extract(
+        "gpt2", phase="inference", batch=1, kv_cache="alisa:0.25",
+        parameters={"mode": "decode", "length": 32, "layers": 1, "width": 32, "heads": 2,
+                    "mlp": 64, "vocabulary": 50},
+    )  # fmt: skip
+    names = [op.name for op in trace.operators if isinstance(op, Gemm) and op.a.mask is not None]
+    (values,) = names
+    rows = kept(trace, values)
+    assert rows.shape == (2, 1, 32)
+    np.testing.assert_array_equal(rows.sum(axis=2), 8)
+    assert rows[:, :, -4:].all()
+    np.testing.assert_array_equal(kept(trace, values, "b").any(axis=1), rows[:, 0])

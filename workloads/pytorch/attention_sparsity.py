@@ -15,10 +15,10 @@ from workloads.activation_recipe import Alisa, KvCache, Mustafar
 from workloads.pytorch.lowering_context import AttentionOrigin
 
 
-def attention_masks(
+def fused_attention_masks(
     origin: AttentionOrigin, args: tuple[Any, ...], kwargs: dict[str, Any], recipe: KvCache
 ) -> Iterator[tuple[str, Side, Kept]]:
-    """Masks of the operands of both products of one attention, from its real arguments.
+    """Masks of the operands of both products of a `scaled_dot_product_attention`.
 
     Yields:
         Name of the product, side, (groups x rows, reduction) booleans.
@@ -29,17 +29,31 @@ def attention_masks(
     groups = math.prod(query.shape[:-2])
     key, value = (_heads(part, query, groups) for part in (key, value))
     query = query.reshape(groups, *query.shape[-2:])
+    attention = probabilities(query, key, named)
+    yield from attention_masks(origin.scores, origin.values, key, value, attention, recipe)
+
+
+def attention_masks(
+    scores: str, values: str, key: Tensor, value: Tensor, attention: Tensor, recipe: KvCache
+) -> Iterator[tuple[str, Side, Kept]]:
+    """Masks of the operands of both products, `scores` and `values`, of an attention.
+
+    Args:
+        scores, values: names of the products.
+        key, value: (groups, tokens, width).
+        attention: weights, (groups, queries, tokens).
+        recipe: how the cache is pruned.
+    """
     if isinstance(recipe, Mustafar):
         kept_key, kept_value = (largest_per_token(part, recipe) for part in (key, value))
-        yield origin.scores, "b", _matrix(kept_key)
-        yield origin.values, "b", _matrix(kept_value.transpose(1, 2))
+        yield scores, "b", _matrix(kept_key)
+        yield values, "b", _matrix(kept_value.transpose(1, 2))
         return
-    attention = probabilities(query, key, named)
     kept = attended_tokens(attention, recipe)
-    yield origin.values, "a", _matrix(kept)
+    yield values, "a", _matrix(kept)
     used = kept.any(dim=1)  # a token that no query attends to is not read at all
-    yield origin.scores, "b", _matrix(used.unsqueeze(2).expand_as(key))
-    yield origin.values, "b", _matrix(used.unsqueeze(1).expand(-1, value.shape[2], -1))
+    yield scores, "b", _matrix(used.unsqueeze(2).expand_as(key))
+    yield values, "b", _matrix(used.unsqueeze(1).expand(-1, value.shape[2], -1))
 
 
 def _heads(part: Tensor, query: Tensor, groups: int) -> Tensor:
@@ -85,11 +99,14 @@ def attended_tokens(attention: Tensor, recipe: Alisa) -> Tensor:
     """Which tokens each query attends to, (groups, queries, tokens) booleans.
 
     Of the tokens before a query (all those that its mask lets it see), a `kept` fraction: half of
-    it the most recent, the other half those that the queries before it attended to most.
+    it the most recent, the other half those that the queries before it attended to most. Queries
+    that are fewer than the tokens (a step against a cache) have no queries before them: their own
+    attention stands for it.
     """
     groups, queries, tokens = attention.shape
+    own = attention.sum(dim=1) if queries < tokens else None
     kept = torch.zeros_like(attention, dtype=torch.bool)
-    so_far = torch.zeros(groups, tokens)
+    so_far = torch.zeros(groups, tokens) if own is None else own
     for index in range(queries):
         row = attention[:, index]
         seen = row > 0
@@ -101,5 +118,6 @@ def attended_tokens(attention: Tensor, recipe: Alisa) -> Tensor:
         if budget // 2 and first:
             heavy = so_far[:, :first].topk(min(budget // 2, first), dim=1).indices
             kept[:, index].scatter_(1, heavy, True)
-        so_far += row
+        if own is None:
+            so_far += row
     return kept & (attention > 0)

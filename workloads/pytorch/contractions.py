@@ -84,7 +84,11 @@ def _matmul(
     groups = math.prod(batches)
     return _product(
         context, node, left, right, (m, n, k), groups=groups, bias=bias,
-        canonical=lambda value: value.reshape(groups, k, n).transpose(1, 2).unsqueeze(2),
+        canonical=lambda value: value.reshape(columns)
+        .expand(*batches, k, n)
+        .reshape(groups, k, n)
+        .transpose(1, 2)
+        .unsqueeze(2),
         rows=lambda value: value.reshape(rows).expand(*batches, m, k).reshape(groups * m, k),
     )  # fmt: skip
 
@@ -366,7 +370,9 @@ def _product(
     )
     context.steps.append(step)
     if rows is not None:
-        context.products[name] = ProductOrigin(node, left, rows, channel_axis)
+        context.products[name] = ProductOrigin(
+            node, left, rows, channel_axis, right, lambda value: canonical(value).reshape(-1, k)
+        )
     return View(step.output, step.output.shape)
 
 

@@ -48,6 +48,7 @@ from workloads.pytorch.lowering_context import (
     is_in_place,
     target_name,
 )
+from workloads.pytorch.unfused_attention import UnfusedAttention, unfused_attentions
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Lowered:
     graph: ForwardGraph
     products: dict[str, ProductOrigin]
     attentions: tuple[AttentionOrigin, ...]
+    unfused: tuple[UnfusedAttention, ...]
 
 
 def lower(source: str, captured: Captured, allow_unknown: bool) -> Lowered:
@@ -99,7 +101,8 @@ def lower(source: str, captured: Captured, allow_unknown: bool) -> Lowered:
         raise InputError(
             f"{source}: {name} has no matrix product with weights (linear, convolution, matmul)"
         )
-    return Lowered(graph, context.products, tuple(context.attentions))
+    unfused = unfused_attentions(captured.graph, context.products)
+    return Lowered(graph, context.products, tuple(context.attentions), unfused)
 
 
 def _lower_call(context: LoweringContext, node: fx.Node, allow_unknown: bool) -> None:

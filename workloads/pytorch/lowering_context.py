@@ -44,6 +44,7 @@ class ProductOrigin:
     Attributes:
         node: reads the operand; `left` is what it reads.
         rows: turns a value of `left` into operand A, (groups x m, k).
+        right, columns: the same for operand B, (groups x n, k).
         channel_axis: axis of the channels in a value of `left`.
     """
 
@@ -51,6 +52,8 @@ class ProductOrigin:
     left: fx.Node
     rows: Callable[[Tensor], Tensor]
     channel_axis: int
+    right: fx.Node
+    columns: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)

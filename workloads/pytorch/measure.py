@@ -11,7 +11,7 @@ from sparsesim.errors import InputError
 from workloads.activation_masks import ActivationMasks
 from workloads.activation_recipe import Activations, Delta, KvCache, Threshold, Zeros
 from workloads.forward_graph import ForwardGemm
-from workloads.pytorch.attention_sparsity import attention_masks
+from workloads.pytorch.attention_sparsity import attention_masks, fused_attention_masks
 from workloads.pytorch.capture import Captured
 from workloads.pytorch.lower import Lowered
 from workloads.pytorch.lowering_context import AttentionOrigin, ProductOrigin
@@ -80,6 +80,10 @@ class _Runner(fx.Interpreter):
         self._attentions: dict[str, AttentionOrigin] = {
             origin.node.name: origin for origin in lowered.attentions
         }
+        self._unfused = {
+            name: pair for pair in lowered.unfused for name in (pair.scores, pair.values)
+        }
+        self._keys: dict[str, Tensor] = {}
         self.operands: dict[str, Tensor] = {}
 
     def run_frame(self, frame: Frame) -> None:
@@ -110,13 +114,34 @@ class _Runner(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         if n.name in self._products:
-            self._look(*self._products[n.name])
+            name, origin = self._products[n.name]
+            self._look(name, origin)
+            if name in self._unfused and self._kv_cache is not None:
+                self._look_at_attention(name, origin)
         elif n.name in self._attentions and self._kv_cache is not None:
-            origin = self._attentions[n.name]
+            attention = self._attentions[n.name]
             args, kwargs = self.fetch_args_kwargs_from_env(n)
-            for name, side, kept in attention_masks(origin, args, kwargs, self._kv_cache):
+            for name, side, kept in fused_attention_masks(attention, args, kwargs, self._kv_cache):
                 self._masks.add(name, side, kept, kept.shape[1])
         return super().run_node(n)
+
+    def _look_at_attention(self, name: str, origin: ProductOrigin) -> None:
+        assert self._kv_cache is not None
+        pair, step = self._unfused[name], self._steps[name]
+        right = origin.columns(self._value(origin.right)).float()
+        right = right.reshape(step.groups, step.n, step.k)
+        if name == pair.scores:
+            self._keys[name] = right
+            return
+        left = origin.rows(self._value(origin.left)).float().reshape(step.groups, step.m, step.k)
+        key = self._keys[pair.scores]
+        for found, side, kept in attention_masks(
+            pair.scores, pair.values, key, right.transpose(1, 2), left, self._kv_cache
+        ):
+            self._masks.add(found, side, kept, kept.shape[1])
+
+    def _value(self, node: fx.Node) -> Any:
+        return self.env[next(found for found in self.env if found.name == node.name)]
 
     def _look(self, name: str, origin: ProductOrigin) -> None:
         left = next(node for node in self.env if node.name == origin.left.name)
