@@ -39,6 +39,11 @@ def prune_label(prune: str) -> str:
     return prune
 
 
+def method_label(method: str) -> str:
+    """A training method as papers write it."""
+    return _METHODS.get(method, method)
+
+
 def is_dense(prune: str, method: str) -> bool:
     """Whether nothing was pruned: no pattern, or the method that prunes nothing."""
     return prune == "none" or method == "dense"

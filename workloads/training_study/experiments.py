@@ -26,7 +26,7 @@ DENSE = "none"
 
 @dataclass(frozen=True)
 class Setting:
-    """How a network of the catalog is trained: the share of the digits it sees, and the optimizer."""
+    """How a network of the catalog is trained: its share of the digits, and the optimizer."""
 
     training_share: float
     schedule: Schedule
