@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.labels import slug, variant_label
+from reports.labels import network_label, slug, variant_label
 
 #: The largest first: they keep the workers busy to the end.
 NETWORKS = ("resnet50", "resnet18_tiny", "vit", "vgg19", "resnet9")
@@ -78,4 +78,4 @@ def headline_cases(networks: Sequence[str], batch: int) -> list[Case]:
 
 def title(network: str) -> str:
     """How `network` is written in figures."""
-    return TITLES.get(network, network)
+    return TITLES.get(network, network_label(network))

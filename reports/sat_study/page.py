@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from reports.figures.plate import Plate
@@ -75,7 +76,7 @@ class Findings:
     def shipped_mean(self) -> float:
         """Mean speedup of the headline variant on the shipped machine."""
         pairs = headline_pairs(self.runs, self.networks, self.batch)
-        return sum(pair.speedup for pair in pairs) / len(pairs)
+        return fmean(pair.speedup for pair in pairs.values())
 
 
 def write_page(findings: Findings, out: Path) -> Path:
@@ -196,15 +197,15 @@ def _reproduction(findings: Findings, variants: pd.DataFrame) -> Table:
     ]
     rows += [
         [
-            f"speedup of {_VARIANT}, {title(pair.sparse.network)}",
+            f"speedup of {_VARIANT}, {title(network)}",
             _NOT_SEEN,
             _NOT_SEEN,
             f"{pair.speedup:.3f}{TIMES}",
             "",
-            f"{calibrated[pair.sparse.network]:.3f}{TIMES}" if calibrated else "",
+            f"{calibrated[network]:.3f}{TIMES}" if calibrated else "",
             "",
         ]
-        for pair in pairs
+        for network, pair in pairs.items()
     ]
     for paper in read_papers():
         for entry in paper.operation_reductions if paper.family == MACHINE else ():
@@ -353,14 +354,14 @@ def _with_batches(findings: Findings) -> pd.DataFrame:
             "group": "batch",
             "label": str(batch),
             "setting": f"batch-{batch}",
-            "network": pair.sparse.network,
+            "network": network,
             "batch": batch,
             "dense_seconds": pair.dense.summary.seconds,
             "seconds": pair.sparse.summary.seconds,
             "speedup": pair.speedup,
         }
         for batch in findings.other_batches
-        for pair in headline_pairs(findings.runs, findings.networks, batch)
+        for network, pair in headline_pairs(findings.runs, findings.networks, batch).items()
     ]
     return pd.concat([findings.sensitivity, pd.DataFrame(rows)], ignore_index=True)
 
@@ -369,8 +370,10 @@ def _batches(findings: Findings) -> Table:
     rows = []
     for batch in sorted((findings.batch, *findings.other_batches)):
         pairs = headline_pairs(findings.runs, findings.networks, batch)
-        mean = sum(pair.speedup for pair in pairs) / len(pairs)
-        rows.append([str(batch), *(f"{pair.speedup:.3f}" for pair in pairs), f"{mean:.3f}"])
+        mean = fmean(pair.speedup for pair in pairs.values())
+        rows.append(
+            [str(batch), *(f"{pair.speedup:.3f}" for pair in pairs.values()), f"{mean:.3f}"]
+        )
     headings = ["batch", *(title(n) for n in findings.networks), "mean"]
     return Table(f"Speedup of {_VARIANT} over dense by batch ({TIMES})", headings, rows)
 

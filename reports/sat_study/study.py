@@ -74,9 +74,9 @@ def study(
     """
     import sparsesim
 
-    _claim(folder)
     if jobs < 1 or batch < 1:
         raise InputError(f"--jobs and --batch must be at least 1 (got {jobs} and {batch})")
+    _claim(folder)
     cases = cases_of(networks, batch)
     headline = headline_cases(networks, batch)
     others = [

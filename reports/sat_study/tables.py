@@ -30,9 +30,11 @@ def pair_of(runs: Runs, case: Case, setting: Setting = SHIPPED) -> Pair:
 
 def headline_pairs(
     runs: Runs, networks: Sequence[str], batch: int, setting: Setting = SHIPPED
-) -> list[Pair]:
-    """The headline variant of every network beside dense."""
-    return [pair_of(runs, Case(network, *HEADLINE, batch), setting) for network in networks]
+) -> dict[str, Pair]:
+    """By network, the headline variant beside dense."""
+    return {
+        network: pair_of(runs, Case(network, *HEADLINE, batch), setting) for network in networks
+    }
 
 
 def variant_table(runs: Runs, batch: int) -> pd.DataFrame:
@@ -75,12 +77,12 @@ def part_cycles(run: Run) -> pd.Series:
     return table.groupby(parts)["cycles"].sum().reindex(list(PARTS), fill_value=0)
 
 
-def part_table(pairs: Sequence[Pair]) -> pd.DataFrame:
+def part_table(pairs: Mapping[str, Pair]) -> pd.DataFrame:
     """Cycles and speedup of every part of the step, and of the step: network, part, ..."""
     import pandas as pd
 
     rows = []
-    for pair in pairs:
+    for network, pair in pairs.items():
         dense, sparse = part_cycles(pair.dense), part_cycles(pair.sparse)
         for part in (*PARTS, STEP):
             whole = part == STEP
@@ -88,7 +90,7 @@ def part_table(pairs: Sequence[Pair]) -> pd.DataFrame:
             after = pair.sparse.summary.total_cycles if whole else int(sparse[part])
             rows.append(
                 {
-                    "network": pair.sparse.network,
+                    "network": network,
                     "part": part,
                     "dense_cycles": before,
                     "sparse_cycles": after,
