@@ -11,6 +11,7 @@ from reports.figures.energy import draw_energy
 from reports.figures.ladder import draw_ladder
 from reports.figures.layers import draw_layers
 from reports.figures.pareto import draw_pareto, draw_sensitivity
+from reports.figures.piuma import piuma_plates
 from reports.figures.plate import Plate
 from reports.figures.prediction import draw_prediction
 from reports.figures.roofline import draw_roofline
@@ -149,6 +150,7 @@ def _run_sections(
     groups = grouped(runs)
     if any(run.summary.energy_j > 0 for run in runs):
         overview.append(draw_energy(groups))
+    overview.extend(piuma_plates(runs))
     overview.append(draw_engines([run for group in groups for run in group]))
     prediction = draw_prediction(runs)
     if prediction is not None:

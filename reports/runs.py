@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +105,7 @@ class Run:
         label: short name, unique among the runs of one report.
         operators: `operators.csv`, one row per operator.
         check: what `--check` compared, or None if the run was not checked.
+        details: by operator, what the machine family tells beyond the common record.
     """
 
     path: Path
@@ -112,6 +113,7 @@ class Run:
     summary: Summary
     operators: pd.DataFrame
     check: Check | None = None
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def machine(self) -> MachineSummary:
@@ -210,7 +212,7 @@ def load_run(path: Path) -> Run:
     if stored.check is not None:
         check = checked(Check, stored.check, f"{path}/check.json")
         assert isinstance(check, Check)
-    run = Run(Path(path), "", summary, stored.operators, check)
+    run = Run(Path(path), "", summary, stored.operators, check, stored.details)
     return replace(run, label=f"{run.network} {run.variant}")
 
 

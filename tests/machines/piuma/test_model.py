@@ -150,12 +150,21 @@ def test_every_parameter_is_used() -> None:
         "spad_cycles": 20, "atomic_cycles": 9, "dram_channels": 1, "dram_banks": 1,
         "dram_row_bytes": 1024, "dram_burst": 9, "dram_trcd": 30, "dram_tcl": 30, "dram_trp": 40,
         "dram_trefi": 900, "dram_trfc": 200, "dram_path_cycles": 90, "interleave_bytes": 128,
-        "dma_start_cycles": 40, "dma_beat_bytes": 8, "dma_beat_cycles": 9, "queue_cycles": 9,
+        "dma_start_cycles": 40, "dma_beat_bytes": 8, "dma_beat_cycles": 9,
         "queue_latency": 30, "barrier_cycles": 60, "hop_cycles": 9, "network_cycles": 30,
         "link_cycles": 9,
     }  # fmt: skip
     for key, value in changed.items():
         assert run(big, "piuma", overrides={**base, key: value}).total_cycles != cycles, key
+
+
+def test_a_slow_queue_delays_rows() -> None:
+    big = spgemm_trace("p", matrix(60, 60, 0.15, 1))
+    fast, slow = (
+        run(big, "piuma", overrides={**SMALL, "kernel": "rowwise", "queue_cycles": cycles})
+        for cycles in (1, 60)
+    )
+    assert slow.total_cycles > fast.total_cycles
 
 
 def test_the_shipped_machine_is_one_core_of_sixty_six_threads() -> None:
