@@ -15,6 +15,7 @@ FAMILIES = {
     "sat": "sparsesim.machines.sat",
     "piuma": "sparsesim.machines.piuma",
     "s4": "sparsesim.machines.s4",
+    "matrix_unit": "sparsesim.machines.matrix_unit",
 }
 
 
@@ -47,6 +48,7 @@ def load_machine(name_or_file: str, overrides: dict[str, Any] | None = None) -> 
             f"{path}: family: unknown family {file.family!r} (allowed: {', '.join(FAMILIES)})"
         )
     family = importlib.import_module(FAMILIES[file.family])
+    # A family of unlike machines has no base file: each of its files is whole.
     base_path = Path(__file__).parent / file.family / f"{file.family}.yaml"
-    base = None if path == base_path else read_machine_file(base_path)
+    base = None if path == base_path or not base_path.exists() else read_machine_file(base_path)
     return build_machine(file, base, family.SPEC, overrides or {}, str(path))

@@ -29,18 +29,13 @@ def refuse_unbalanced(trace: Trace, spec: S4Spec) -> None:
                 f"{spec.group} channels, the machine has {allowed} (--pad pads it)"
             )
         counts = channel_counts(trace, gemm, spec)
-        first = int(counts[0, 0])
-        wrong = counts != first
-        if first not in spec.kept_allowed:
-            # A layer of one wrong ratio offends from its first group on.
-            wrong[0, 0] = True
+        usual = int(np.bincount(counts.ravel()).argmax())
+        wrong = counts != usual
+        if usual not in spec.kept_allowed:  # a layer of a ratio that the machine does not have
+            wrong[:] = True
         if wrong.any():
             row, group = np.unravel_index(int(wrong.argmax()), wrong.shape)
-            demand = (
-                f"filter 0, group 0 keeps {first}"
-                if (row, group) != (0, 0)
-                else f"allowed: {allowed}"
-            )
+            demand = f"others {usual}" if usual in spec.kept_allowed else f"allowed: {allowed}"
             raise InputError(
                 f"layer {gemm.layer!r}: filter {row}, group {group} keeps {counts[row, group]} of "
                 f"{spec.group} channels, {demand}: the balanced pattern is broken "

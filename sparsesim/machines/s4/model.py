@@ -8,16 +8,16 @@ from typing import Any
 
 from sparsesim.energy import energy_pj, moved_energy
 from sparsesim.errors import InputError
+from sparsesim.machines.inference_steps import (
+    Step,
+    inference_steps,
+    produced_tensors,
+    static_tensors,
+)
 from sparsesim.machines.operator_time import OperatorTime
 from sparsesim.machines.s4.balance import padding_report, refuse_unbalanced
 from sparsesim.machines.s4.filters import Filters, filters_of
 from sparsesim.machines.s4.gemm import ChipTime, Traffic, simulate_gemm, traffic_of
-from sparsesim.machines.s4.lowering import (
-    Step,
-    lower,
-    produced_tensors,
-    static_tensors,
-)
 from sparsesim.machines.s4.placement import Placement, place
 from sparsesim.machines.s4.spec import S4Spec
 from sparsesim.machines.s4.vector import (
@@ -31,7 +31,12 @@ from sparsesim.trace import Elementwise, Gemm, Reduction, Trace
 
 ENGINES = ("spu", "vpu", "sfu", "host")
 
-__all__ = ["ENGINES", "describe", "lower", "padding", "simulate_operators"]
+
+def lower(trace: Trace, spec: S4Spec) -> tuple[Step, ...]:
+    """What the board runs, in a topological order."""
+    return inference_steps(
+        trace, lambda function: function_cost(function, spec).fused, spec.element_bytes
+    )
 
 
 def describe(spec: S4Spec) -> dict[str, Any]:

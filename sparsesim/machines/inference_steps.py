@@ -1,11 +1,13 @@
-"""From a trace to what the chip runs: host transfers added, fused functions joined to producers."""
+"""From a trace to what an inference machine runs: host transfers added, fused functions joined.
+
+Shared by the machine families that run inference from a host.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sparsesim.machines.s4.spec import S4Spec
-from sparsesim.machines.s4.vector import function_cost
 from sparsesim.trace import Gemm, Operator, Phase, Trace
 from sparsesim.trace.trace import operator_tensors
 
@@ -33,18 +35,21 @@ class Step:
     host_bytes: int = 0
 
 
-def lower(trace: Trace, spec: S4Spec) -> tuple[Step, ...]:
+def inference_steps(
+    trace: Trace, is_fused: Callable[[str], bool], element_bytes: int
+) -> tuple[Step, ...]:
     """Steps in a topological order.
 
-    A function marked `fused` in the machine file costs nothing if its first input was made by
-    another operator. Whoever reads its result depends on that operator instead.
+    An element-wise function for which `is_fused` costs nothing if its first input was made by
+    another operator. Whoever reads its result depends on that operator instead. Host transfers
+    count `element_bytes` per element.
     """
     writer: dict[str, str] = {}
     fused: dict[str, str] = {}
     steps: list[Step] = []
     ends: dict[str, tuple[str, ...]] = {}  # what a reader of an operator's result waits for
     fed = host_inputs(trace)
-    host_bytes = sum(trace.tensors[name].elements for name in fed) * spec.element_bytes
+    host_bytes = sum(trace.tensors[name].elements for name in fed) * element_bytes
     phase = trace.operators[0].phase
     if host_bytes:
         steps.append(Step(HOST_INPUT, "host", phase, "transfer", (), host_bytes=host_bytes))
@@ -57,7 +62,7 @@ def lower(trace: Trace, spec: S4Spec) -> tuple[Step, ...]:
         if any(_root(name) in fed for name in inputs):
             deps = (HOST_INPUT, *deps)
         into = None
-        if op.kind == "elementwise" and function_cost(op.function, spec).fused and op.inputs:
+        if op.kind == "elementwise" and is_fused(op.function) and op.inputs:
             made_by = writer.get(_root(op.inputs[0]))
             into = fused.get(made_by, made_by) if made_by else None
         if into is not None:
@@ -71,7 +76,7 @@ def lower(trace: Trace, spec: S4Spec) -> tuple[Step, ...]:
     results = [name for name in writer if name not in read]
     if results:
         last = tuple(dict.fromkeys(end for name in results for end in ends[writer[name]]))
-        size = sum(trace.tensors[name].elements for name in results) * spec.element_bytes
+        size = sum(trace.tensors[name].elements for name in results) * element_bytes
         steps.append(Step(HOST_OUTPUT, "host", phase, "transfer", last, host_bytes=size))
     return tuple(steps)
 

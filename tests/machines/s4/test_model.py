@@ -1,0 +1,169 @@
+"""The board on small networks: fast == stepped, placement, mappings, host, fusion, streaming."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sparsesim.errors import InputError
+from sparsesim.machines.registry import load_machine
+from sparsesim.simulate import run
+from sparsesim.trace import Trace
+from workloads.extract import extract
+
+
+class Encoder(nn.Module):
+    """One attention block and a perceptron, with every kind of step that the board has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(64, 64) for _ in range(3))
+        self.up, self.down = nn.Linear(64, 128), nn.Linear(128, 64)
+        self.norm = nn.LayerNorm(64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (part(x) for part in (self.q, self.k, self.v))
+        x = self.norm(x + nn.functional.scaled_dot_product_attention(q, k, v))
+        return x + self.down(nn.functional.gelu(self.up(x)))
+
+
+class Convolutions(nn.Module):
+    """A stem of 3 channels, a strided and a depthwise convolution, a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, padding=1)
+        self.strided = nn.Conv2d(32, 64, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(64)
+        self.depthwise = nn.Conv2d(64, 64, 3, padding=1, groups=64)
+        self.fc = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.norm(self.strided(torch.relu(self.stem(x)))))
+        return self.fc(self.depthwise(x).mean((2, 3)))
+
+
+def encoder() -> tuple[nn.Module, tuple[Any, ...]]:
+    return Encoder(), (torch.zeros(8, 48, 64),)
+
+
+def convolutions() -> tuple[nn.Module, tuple[Any, ...]]:
+    return Convolutions(), (torch.zeros(8, 3, 20, 20),)
+
+
+def trace_of(network: str, prune: str = "balanced:8") -> Trace:
+    trace = extract(f"{__name__}:{network}", prune=prune, phase="inference", batch=8)
+    trace.manifest.provenance["batch"] = 8
+    return trace
+
+
+@pytest.mark.parametrize("network", ["encoder", "convolutions"])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"precision": "bf16"},
+        {"mapping": "rotate"},
+        {"resident_weights": False},
+        {"dies": 3, "stream_chunks": 1},
+        {"l2_bytes": 8192},
+        {"weight_port_bytes": 20, "act_port_bytes": 64, "drain_results": 8},
+        {"dram_bandwidth": 1e9, "l2_bytes": 30000, "noc_bytes_per_clock": 2},
+    ],
+)
+def test_fast_run_equals_stepped_run(network: str, overrides: dict[str, Any]) -> None:
+    trace = trace_of(network)
+    fast, stepped = (run(trace, "s4", overrides=overrides, fidelity=f) for f in ("fast", "stepped"))
+    assert fast.operators == stepped.operators
+    assert fast.total_cycles == stepped.total_cycles
+    lanes = fast.machine["peak_macs_per_cycle"]
+    macs = sum(op.macs_effective for op in fast.operators if op.engine == "spu")
+    assert macs <= lanes * fast.engines["spu"].busy_cycles
+
+
+def by_name(trace: Trace, **overrides: Any) -> dict[str, Any]:
+    return {op.operator: op for op in run(trace, "s4", overrides=overrides).operators}
+
+
+def test_steps_land_on_their_engines_and_fused_ones_cost_nothing() -> None:
+    ops = by_name(trace_of("convolutions"))
+    assert ops["host.input"].engine == ops["host.output"].engine == "host"
+    fused = [op for op in ops.values() if op.mapping.startswith("fused into")]
+    assert {op.kind for op in fused} == {"elementwise"}
+    assert len(fused) == 3  # two ReLUs and the batch norm
+    assert all(op.cycles == 0 for op in fused)
+    assert ops["depthwise"].engine == "vpu"  # 64 filters of their own: one lane column each
+    assert by_name(trace_of("encoder"))["attention.softmax"].engine == "sfu"
+
+
+def test_rotation_moves_weights_on_the_ring_and_broadcast_copies_none() -> None:
+    trace = trace_of("encoder")
+    copied, shared = (by_name(trace, mapping=mapping) for mapping in ("broadcast", "rotate"))
+    assert copied["q"].details["limits"]["ring"] == 0
+    assert shared["q"].details["limits"]["ring"] > 0
+    slow = by_name(trace, mapping="rotate", noc_bytes_per_clock=0.01)
+    assert slow["q"].stall_cycles["input"] > shared["q"].stall_cycles["input"]
+
+
+def test_resident_weights_are_not_fetched_and_others_once() -> None:
+    trace = trace_of("encoder")
+    assert by_name(trace)["down"].dram_bytes == 0
+    away = by_name(trace, resident_weights=False)["down"]
+    assert away.bytes["dram_b_read"] == 64 * 128 // 8
+    assert away.bytes["dram_metadata_read"] == 64 * 128 // 8 * 5 // 8
+    assert away.stall_cycles["memory"] > 0
+
+
+def test_activations_that_do_not_fit_go_to_dram() -> None:
+    crowded = by_name(trace_of("encoder"), l2_bytes=4096)
+    assert sum(op.bytes.get("dram_a_read", 0) for op in crowded.values()) > 0
+
+
+def test_products_of_activations_stay_dense() -> None:
+    sparse, dense = by_name(trace_of("encoder")), by_name(trace_of("encoder", "none"))
+    name = "attention.scores"
+    assert sparse[name].pattern == "dense"
+    assert sparse[name].busy_cycles == dense[name].busy_cycles
+    assert dense["up"].busy_cycles > 3 * sparse["up"].busy_cycles
+
+
+def test_streaming_overlaps_engines() -> None:
+    trace = trace_of("encoder")
+    alone = run(trace, "s4", overrides={"stream_chunks": 1}).total_cycles
+    assert run(trace, "s4", overrides={"stream_chunks": 8}).total_cycles < alone
+
+
+def test_boards_scale_with_their_dies() -> None:
+    trace = extract("resnet18", prune="balanced:16", phase="inference", batch=12)
+    seconds = {name: run(trace, name).seconds for name in ("s4", "s10", "s30")}
+    assert seconds["s4"] > 1.5 * seconds["s10"] > 1.5 * seconds["s30"]
+    assert load_machine("s30").spec.dies == 3
+
+
+def test_energy_falls_with_sparsity() -> None:
+    joules = [run(trace_of("encoder", f"balanced:{s}"), "s4").energy_j for s in (1, 4, 16)]
+    assert joules == sorted(joules, reverse=True)
+    assert np.isfinite(joules).all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [
+        ({"group": 24}, "group must be a power of two"),
+        ({"drain_results": 64}, "drain_results 64 exceeds cols 32"),
+        ({"kept_allowed": [1, 64]}, "numbers from 1 to group"),
+        ({"kept_allowed": [1, 2]}, "must hold group = 32"),
+    ],
+)
+def test_impossible_boards(overrides: dict[str, Any], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        load_machine("s4", overrides)
+
+
+def test_a_ratio_the_format_lacks_is_refused() -> None:
+    with pytest.raises(InputError, match="keeps 4 of every 32 channels, the machine has 1, 32"):
+        run(trace_of("encoder"), "s4", overrides={"kept_allowed": [1, 32]})
