@@ -9,6 +9,7 @@ from sparsesim.trace.masks import PackedBits
 from sparsesim.trace.patterns import Pattern
 from workloads.forward_graph import Weight
 from workloads.pruning.methods import LayerPlan
+from workloads.pruning.weight_masks import claimed
 
 
 class DrawnMasks:
@@ -36,15 +37,15 @@ class DrawnMasks:
         if not plan.forward:
             return Operand(tensor=weight.parameter)
         rows, columns = weight.groups * weight.outputs, weight.taps * weight.inputs
-        return self._operand(weight, "FF", plan.pattern, rows, columns)
+        return self._operand(weight, "FF", claimed(plan.pattern, weight, "FF"), rows, columns)
 
     def backward(self, weight: Weight) -> Operand:
         plan = self.plan(weight)
         if plan.backward is None:
             return Operand(tensor=weight.parameter)
-        pattern: Pattern = plan.pattern
-        if plan.backward == "n" and isinstance(pattern, NM | Balanced):
-            pattern = pattern.model_copy(update={"axis": "n"})
+        pattern = claimed(plan.pattern, weight, "BP")
+        if plan.backward == "n" and isinstance(plan.pattern, NM | Balanced):
+            pattern = plan.pattern.model_copy(update={"axis": "n"})
         rows, columns = weight.groups * weight.inputs, weight.taps * weight.outputs
         return self._operand(weight, "BP", pattern, rows, columns)
 

@@ -20,6 +20,7 @@ from workloads.found_masks import FoundMasks
 from workloads.mask_source import MaskSource
 from workloads.matrices.extract import extract_product
 from workloads.matrices.source import is_matrix_source
+from workloads.pruning.allocation import GlobalMagnitude
 from workloads.pruning.methods import LayerPlan, plan_layers
 from workloads.pruning.weight_masks import WeightMasks
 from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_pruning
@@ -136,6 +137,8 @@ def extract(
     lazy = lazy or (architecture in catalog_names() and load_entry(architecture).lazy)
     if lazy and checkpoint is not None:
         raise InputError(f"--lazy: no weights are read; drop {checkpoint} or --lazy")
+    if lazy and isinstance(pattern, GlobalMagnitude):
+        raise InputError(f"--prune {prune}: needs the weights, which a lazy network has not")
     training = phase == "training"
     dense = isinstance(pattern, Dense) or method == "dense"
     with torch.random.fork_rng(devices=[]):
@@ -158,6 +161,7 @@ def extract(
             recipe = None if dense else f"{method} {prune.removeprefix('nm:')}"
             learned = _learn(network, untrained, graph, pattern, method, recipe, seed, on_message)
             weights_from = learned.pop("weights")
+            plans = plan_layers(graph.weights, pattern, method, training)  # of the trained weights
 
         found = FoundMasks()
         masks: MaskSource = WeightMasks(plans)
@@ -200,7 +204,8 @@ def extract(
     }
     if loss is not None:
         provenance["loss"] = loss
-    _say_found(found, on_message)
+    for line in found.lines():
+        on_message(f"found {line} (--prune overrides)")
     notes = [] if found.sparse else _notes(pattern, method, training, builder)
     notes += network.notes
     for note in notes:
@@ -249,17 +254,6 @@ def _measured_how(
     if kv_cache is not None:
         said["kv_cache"] = kv_cache
     return said
-
-
-def _say_found(found: FoundMasks, on_message: Callable[[str], None]) -> None:
-    """One line per pattern that was found, with the layers that follow it."""
-    layers: dict[str, list[str]] = {}
-    for layer, detected in found.found.items():
-        if detected.sparse or detected.density == 0.0:
-            layers.setdefault(detected.words, []).append(layer)
-    for words, names in layers.items():
-        shown_names = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
-        on_message(f"found {words}: {shown_names} (--prune overrides)")
 
 
 def _check_whole(option: str, value: int, low: int, high: int) -> None:

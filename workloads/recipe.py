@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense, Unstructured
 from sparsesim.validation import did_you_mean, shown
+from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude
 from workloads.pruning.methods import TRAINING_METHODS
+from workloads.pruning.structures import (
+    AlongOutputs,
+    Blocks,
+    BothAxes,
+    ConstantFanIn,
+    DoublePruned,
+    FlatButterfly,
+    Structure,
+)
 
-Pruning = Dense | NM | Balanced | Unstructured
+#: What ``--prune`` can ask for: patterns of the trace, structures, densities by layer.
+Pruning = Dense | NM | Balanced | Unstructured | Structure | ErdosRenyiKernel | GlobalMagnitude
 TracePhase = Literal["inference", "training"]
 
 #: `--prune` of weights that are taken as they are: their zeros are found, none are added.
@@ -20,13 +32,27 @@ PHASES: tuple[str, ...] = get_args(TracePhase)
 BALANCED_GROUP = 32
 BALANCED_SPARSITIES = (1, 2, 4, 8, 16, 32)
 MAX_M = 1024
-_FORMS = (
-    "detect, none, nm:N:M (nm:2:8), balanced:S (balanced:16), unstructured:P (unstructured:0.9)"
-)
+_FORMS: dict[str, str] = {
+    "detect": "detect",
+    "none": "none",
+    "nm": "nm:N:M or nm:N:M:outputs|both|double",
+    "balanced": "balanced:S",
+    "unstructured": "unstructured:P",
+    "erk": "erk:P",
+    "global": "global:P",
+    "block": "block:RxC:P",
+    "fanin": "fanin:P",
+    "butterfly": "butterfly:B",
+}
+_NM_STRUCTURES: dict[str, Callable[[NM], Structure]] = {
+    "outputs": AlongOutputs,
+    "both": BothAxes,
+    "double": DoublePruned,
+}
 
 
 def parse_pruning(text: str) -> Pruning:
-    """Read ``none``, ``nm:2:8``, ``balanced:16`` (keeps 1/16) or ``unstructured:0.9`` (drops 90 %).
+    """Read a recipe of ``--prune``; docs/pruning.md lists them.
 
     Raises:
         InputError: an unknown word or a recipe that cannot be carried out.
@@ -39,20 +65,55 @@ def parse_pruning(text: str) -> Pruning:
     if word == "balanced":
         return _balanced(text, arguments)
     if word == "unstructured":
-        return _unstructured(text, arguments)
-    hint = did_you_mean(word, ("none", "nm", "balanced", "unstructured"))
-    raise InputError(f"--prune {shown(text)}: unknown recipe{hint} (allowed: {_FORMS})")
+        return Unstructured(density=_density(text, word, arguments))
+    if word == "erk":
+        return ErdosRenyiKernel(_density(text, word, arguments))
+    if word == "global":
+        return GlobalMagnitude(_density(text, word, arguments))
+    if word == "fanin":
+        return ConstantFanIn(_density(text, word, arguments))
+    if word == "block":
+        return _block(text, arguments)
+    if word == "butterfly":
+        (block,) = _whole(text, word, arguments, "butterfly:8")
+        return FlatButterfly(block)
+    hint = did_you_mean(word, _FORMS)
+    raise InputError(
+        f"--prune {shown(text)}: unknown recipe{hint} (allowed: {', '.join(_FORMS.values())})"
+    )
 
 
-def _nm(text: str, arguments: list[str]) -> NM:
-    if len(arguments) != 2 or not all(part.isascii() and part.isdigit() for part in arguments):
+def _whole(text: str, word: str, parts: list[str], example: str, count: int = 1) -> list[int]:
+    """`count` whole numbers from 1 to `MAX_M`."""
+    if len(parts) != count or not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(
+            f"--prune {shown(text)}: must be {_FORMS[word]} with whole numbers, as in {example}"
+        )
+    numbers = [int(part) for part in parts]
+    if not all(1 <= number <= MAX_M for number in numbers):
+        raise InputError(f"--prune {shown(text)}: sizes must be from 1 to {MAX_M}")
+    return numbers
+
+
+def _nm(text: str, arguments: list[str]) -> NM | Structure:
+    structure = None
+    if len(arguments) == 3:
+        structure = _NM_STRUCTURES.get(arguments[2])
+        if structure is None:
+            raise InputError(
+                f"--prune {shown(text)}: {shown(arguments[2])} is none of "
+                f"{', '.join(_NM_STRUCTURES)}"
+            )
+    parts = arguments[:2] if structure else arguments
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
         raise InputError(f"--prune {shown(text)}: must be nm:N:M with whole N and M, as in nm:2:8")
-    n, m = (int(part) for part in arguments)
+    n, m = (int(part) for part in parts)
     if not 1 <= n <= m:
         raise InputError(f"--prune {shown(text)}: keeps {n} of every {m}; needs 1 <= N <= M")
     if m > MAX_M:
         raise InputError(f"--prune {shown(text)}: M is {m}; at most {MAX_M} is allowed")
-    return NM(n=n, m=m)
+    pattern = NM(n=n, m=m)
+    return pattern if structure is None else structure(pattern)
 
 
 def _balanced(text: str, arguments: list[str]) -> Balanced:
@@ -65,17 +126,24 @@ def _balanced(text: str, arguments: list[str]) -> Balanced:
     return Balanced(group=BALANCED_GROUP, kept=BALANCED_GROUP // int(arguments[0]))
 
 
-def _unstructured(text: str, arguments: list[str]) -> Unstructured:
+def _block(text: str, arguments: list[str]) -> Blocks:
+    sides = arguments[0].split("x") if arguments else []
+    rows, columns = _whole(text, "block", sides, "block:8x8:0.9", 2)
+    return Blocks(rows, columns, _density(text, "block", arguments[1:]))
+
+
+def _density(text: str, word: str, arguments: list[str]) -> float:
+    """The fraction kept, from the one argument P, the fraction removed."""
     try:
         (removed,) = (float(part) for part in arguments)
     except ValueError:
         raise InputError(
-            f"--prune {shown(text)}: must be unstructured:P with one number P, as in "
-            "unstructured:0.9"
+            f"--prune {shown(text)}: must be {_FORMS[word]} with one number P, as in "
+            f"{_FORMS[word].replace('P', '0.9').replace('RxC', '8x8')}"
         ) from None
     if not 0.0 <= removed < 1.0:
         raise InputError(f"--prune {shown(text)}: P is the fraction removed; needs 0 <= P < 1")
-    return Unstructured(density=round(1.0 - removed, 12))
+    return round(1.0 - removed, 12)
 
 
 def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:

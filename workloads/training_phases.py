@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from sparsesim.errors import InputError
-from sparsesim.trace import Convolution, Operand, Phase
+from sparsesim.trace import NM, Balanced, Convolution, Operand, Phase, Unstructured
 from workloads.forward_graph import (
     PASS_THROUGH,
     ForwardGemm,
@@ -142,7 +142,9 @@ class _Backward:
             if weight is not None:
                 b = builder.masks.backward(weight)
                 plan = builder.masks.plan(weight)
-                if plan.gradient:  # pruned as it is streamed: no mask to store
+                if plan.gradient:
+                    assert isinstance(plan.pattern, NM | Balanced | Unstructured)
+                    # Pruned as it is streamed: no mask to store.
                     a = Operand(tensor=gradient, pattern=plan.pattern)
             sizes = (step.m, step.k, step.n)
             geometry: dict[str, Any] = {}

@@ -30,14 +30,16 @@ from sparsesim.commands.terminal import print_json, print_table, say, spinner
     default="detect",
     show_default=True,
     metavar="RECIPE",
-    help="detect (the zeros that the weights have), none (dense), nm:N:M, balanced:S (keeps 1/S) "
-    "or unstructured:P (removes P).",
+    help="detect (the zeros that the weights have), none (dense), nm:N:M, balanced:S (keeps 1/S), "
+    "unstructured:P (removes P); or nm:N:M:outputs|both|double, erk:P, global:P, block:RxC:P, "
+    "fanin:P, butterfly:B.",
 )
 @click.option(
     "--method",
     default="bdwp",
     show_default=True,
-    help="Products that training prunes: dense, srste, sdgp, sdwp or bdwp.",
+    help="Products that training prunes: dense, srste, sdgp, sdwp, bdwp, transposable, "
+    "bimask or slope.",
 )
 @click.option("--phase", default="training", show_default=True, help="training or inference.")
 @click.option(

@@ -6,6 +6,15 @@ import pytest
 
 from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense, Unstructured
+from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude
+from workloads.pruning.structures import (
+    AlongOutputs,
+    Blocks,
+    BothAxes,
+    ConstantFanIn,
+    DoublePruned,
+    FlatButterfly,
+)
 from workloads.recipe import check_choice, parse_pruning
 
 
@@ -20,6 +29,14 @@ from workloads.recipe import check_choice, parse_pruning
         ("balanced:32", Balanced(group=32, kept=1)),
         ("unstructured:0.9", Unstructured(density=0.1)),
         ("unstructured:0", Unstructured(density=1.0)),
+        ("nm:2:8:outputs", AlongOutputs(NM(n=2, m=8))),
+        ("nm:2:4:both", BothAxes(NM(n=2, m=4))),
+        ("nm:2:4:double", DoublePruned(NM(n=2, m=4))),
+        ("erk:0.9", ErdosRenyiKernel(0.1)),
+        ("global:0.5", GlobalMagnitude(0.5)),
+        ("block:1x16:0.5", Blocks(1, 16, 0.5)),
+        ("fanin:0.75", ConstantFanIn(0.25)),
+        ("butterfly:8", FlatButterfly(8)),
     ],
 )
 def test_a_recipe_is_read_as_a_pattern(text: str, pattern: object) -> None:
@@ -33,7 +50,10 @@ def test_a_recipe_is_read_as_a_pattern(text: str, pattern: object) -> None:
         "nm:2.0:8", "nm:²:8", "nm:2:4096", "balanced", "balanced:3", "balanced:0", "balanced:-1",
         "balanced:64", "balanced:1, 2", "unstructured", "unstructured:1.5", "unstructured:1",
         "unstructured:-0.1", "unstructured:nan", "unstructured:inf", "unstructured:x",
-        "unstructured:0.1:0.2", "none:1", "wanda:0.5", "NM:2:8",
+        "unstructured:0.1:0.2", "none:1", "nm:2:8:k", "nm:9:8:both", "nm:2:8:both:1", "erk",
+        "erk:1", "global:x", "block", "block:8:0.5", "block:8x8", "block:0x8:0.5", "block:8x8:1",
+        "block:8x8x8:0.5", "fanin:-1", "butterfly", "butterfly:0", "butterfly:8:2", "butterfly:x",
+        "wanda:0.5", "NM:2:8",
     ],
 )  # fmt: skip
 def test_an_impossible_recipe_is_refused_in_one_line(text: str) -> None:

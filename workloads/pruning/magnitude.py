@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -65,9 +67,29 @@ def largest_bits(matrix: Matrix, kept: int) -> PackedBits:
     Returns:
         Packed bits, (rows, ceil(columns / 8)).
     """
-    magnitude = (np.ascontiguousarray(matrix).view(np.uint32) & 0x7FFFFFFF).ravel()
-    threshold = np.partition(magnitude, magnitude.size - kept)[magnitude.size - kept]
+    return pack(largest(_magnitude(matrix), kept))
+
+
+def _magnitude(matrix: Matrix) -> npt.NDArray[np.uint32]:
+    """The bits of a float32 without its sign, which are ordered as its magnitude is."""
+    return np.ascontiguousarray(matrix).view(np.uint32) & np.uint32(0x7FFFFFFF)
+
+
+def largest(scores: npt.NDArray[Any], kept: int) -> npt.NDArray[np.bool_]:
+    """The `kept` largest of all `scores`, shaped like them; ties go to the lower index."""
+    flat = scores.ravel()
+    threshold = np.partition(flat, flat.size - kept)[flat.size - kept]
+    chosen = flat > threshold
+    chosen[np.flatnonzero(flat == threshold)[: kept - int(chosen.sum())]] = True
+    return chosen.reshape(scores.shape)
+
+
+def row_largest(matrix: Matrix, kept: int) -> npt.NDArray[np.bool_]:
+    """The `kept` largest magnitudes of each row; ties go to the lower column."""
+    magnitude = _magnitude(matrix)
+    place = magnitude.shape[1] - kept
+    threshold = np.partition(magnitude, place, axis=1)[:, place, None]
     chosen = magnitude > threshold
-    ties = np.flatnonzero(magnitude == threshold)[: kept - int(chosen.sum())]
-    chosen[ties] = True
-    return pack(chosen.reshape(matrix.shape))
+    ties = magnitude == threshold
+    missing = kept - chosen.sum(axis=1, dtype=np.int64)[:, None]
+    return chosen | (ties & (np.cumsum(ties, axis=1) <= missing))

@@ -17,12 +17,14 @@ docs/training.md gives the sources, and what of each is found, recalled or assum
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense
 from workloads.forward_graph import Weight
+from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude, allocate
+from workloads.pruning.structures import Structure
 
 if TYPE_CHECKING:
     from workloads.recipe import Pruning
@@ -75,7 +77,7 @@ class LayerPlan:
     """What is pruned in one layer.
 
     Attributes:
-        pattern: the pattern, with axis k.
+        pattern: the pattern, with axis k, or a structure that serves both directions.
         forward: FF weights, along the input channels.
         backward: BP weights; see `Backward`.
         gradient: the output gradient as BP reads it.
@@ -111,15 +113,20 @@ def plan_layers(
     """
     if TRAINING_METHODS[method].groups_only and not isinstance(pattern, NM | Dense):
         raise InputError(f"--method {method}: is defined for nm:N:M alone (--prune is {pattern})")
+    listed = list(weights)
     plans: dict[str, LayerPlan] = {}
     layers: dict[str, str] = {}
-    for weight in weights:
+    for weight in listed:
         plan = _plan(weight, pattern, method, training)
         before = plans.get(weight.parameter)
         # A shared parameter is one array: where one use must be dense, all are.
         if before is None or plan.left_dense is not None:
             plans[weight.parameter] = plan
         layers[weight.parameter] = weight.layer
+    if isinstance(pattern, ErdosRenyiKernel | GlobalMagnitude):
+        pruned = [weight for weight in listed if plans[weight.parameter].anything]
+        for name, share in allocate(pattern, pruned).items():
+            plans[name] = replace(plans[name], pattern=share)
     wanted = any(plan.left_dense for plan in plans.values())
     if wanted and not any(plan.anything for plan in plans.values()):
         reasons = "; ".join(
@@ -139,6 +146,8 @@ def _plan(weight: Weight, pattern: Pruning, name: str, training: bool) -> LayerP
         return LayerPlan(Dense())
     if weight.first:
         return LayerPlan(pattern, left_dense="first layer")
+    if isinstance(pattern, Structure | ErdosRenyiKernel | GlobalMagnitude):
+        return _one_mask(weight, pattern, method, training)
     along_inputs = _misfit(pattern, weight.inputs, "input channels") if method.forward else None
     # One mask along both axes is that mask in inference, too.
     asked = training or method.backward == "both"
@@ -162,6 +171,28 @@ def _plan(weight: Weight, pattern: Pruning, name: str, training: bool) -> LayerP
         backward=backward,
         gradient=method.gradient and not along_outputs,
         left_dense="; ".join(reasons) or None,
+        update=method.update,
+        recut=method.recut,
+    )
+
+
+def _one_mask(
+    weight: Weight,
+    pattern: Structure | ErdosRenyiKernel | GlobalMagnitude,
+    method: Method,
+    training: bool,
+) -> LayerPlan:
+    """The plan of a recipe that keeps the same weights in both directions."""
+    if method.gradient:
+        return LayerPlan(pattern, left_dense=f"BP: {pattern} is no pattern of gradients")
+    shape = (weight.groups, weight.outputs, weight.taps, weight.inputs)
+    misfit = pattern.misfit(shape) if isinstance(pattern, Structure) else None
+    if misfit:
+        return LayerPlan(pattern, left_dense=misfit)
+    return LayerPlan(
+        pattern,
+        forward=method.forward,
+        backward="n" if training and method.forward else method.backward if training else None,
         update=method.update,
         recut=method.recut,
     )

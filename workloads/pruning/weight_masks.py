@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from sparsesim.trace import NM, Balanced, Dense, Mask, Operand, Unstructured
 from sparsesim.trace.masks import PackedBits, kept
+from sparsesim.trace.patterns import Pattern
 from workloads.forward_graph import Weight, WeightArray
 from workloads.pruning.layouts import (
     Kept,
@@ -19,6 +20,7 @@ from workloads.pruning.layouts import (
 )
 from workloads.pruning.magnitude import largest_bits, top_n_bits
 from workloads.pruning.methods import LayerPlan
+from workloads.pruning.structures import Product, Structure
 from workloads.pruning.transposable import transposable_mask
 from workloads.pruning.two_pass import Order, pruned_twice, search_order
 from workloads.recipe import Pruning
@@ -41,6 +43,8 @@ def forward_mask(weights: WeightArray, plan: LayerPlan) -> Kept | None:
     if plan.backward == "both":
         assert isinstance(plan.pattern, NM)
         return transposable_mask(weights, plan.pattern.n, plan.pattern.m)
+    if isinstance(plan.pattern, Structure):
+        return plan.pattern.keep(weights)
     bits = select(forward_matrix(weights), plan.pattern)  # type: ignore[arg-type]
     return from_forward(bits, weights.shape)
 
@@ -62,11 +66,22 @@ def backward_mask(
         assert forward is not None
         assert isinstance(plan.pattern, NM)
         return pruned_twice(weights, forward, plan.pattern, order)
+    if isinstance(plan.pattern, Structure):
+        return plan.pattern.keep(weights)
     if isinstance(plan.pattern, Unstructured):  # has no axis: the same weights in both directions
         bits = select(forward_matrix(weights), plan.pattern)  # type: ignore[arg-type]
         return from_forward(bits, weights.shape)
     bits = select(backward_matrix(weights), plan.pattern)  # type: ignore[arg-type]
     return from_backward(bits, weights.shape)
+
+
+def claimed(recipe: Pruning, weight: Weight, product: Product) -> Pattern:
+    """The pattern that operand B of a product follows when `recipe` pruned the weight."""
+    if isinstance(recipe, Structure):
+        shape = (weight.groups, weight.outputs, weight.taps, weight.inputs)
+        return recipe.claim(shape, product)
+    assert isinstance(recipe, Dense | NM | Balanced | Unstructured)
+    return recipe
 
 
 class WeightMasks:
@@ -124,8 +139,9 @@ class WeightMasks:
         return self._operand(weight, "BP", pattern, bits, weight.taps * weight.outputs)
 
     def _operand(
-        self, weight: Weight, phase: str, pattern: Pruning, bits: PackedBits, columns: int
+        self, weight: Weight, phase: Product, recipe: Pruning, bits: PackedBits, columns: int
     ) -> Operand:
+        pattern = claimed(recipe, weight, phase)
         mask_id, use = f"{weight.parameter}@{phase}", 1
         # Uses of one parameter with different layouts (tied weights) get masks of their own.
         while mask_id in self.bits and not np.array_equal(self.bits[mask_id], bits):
