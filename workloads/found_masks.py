@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,9 @@ from workloads.forward_graph import Weight
 from workloads.pruning.layouts import backward_matrix, forward_matrix
 from workloads.pruning.methods import LayerPlan
 from workloads.weight_patterns import Detected, detect
+
+#: The fraction in words such as `unstructured 49.8%`, which differs from layer to layer.
+_FRACTION = re.compile(r" [\d.]+%")
 
 
 class FoundMasks:
@@ -28,6 +33,21 @@ class FoundMasks:
     def sparse(self) -> bool:
         """Whether any layer has zeros that follow a pattern."""
         return any(detected.sparse for detected in self.found.values())
+
+    def lines(self) -> list[str]:
+        """A line per pattern that was found, with the first layers that follow it."""
+        kinds: dict[str, list[str]] = {}
+        for layer, detected in self.found.items():
+            if detected.sparse or detected.density == 0.0:
+                kinds.setdefault(_FRACTION.sub("", detected.words), []).append(layer)
+        lines = []
+        for kind, layers in kinds.items():
+            words = sorted({self.found[layer].words for layer in layers})
+            removed = sorted(1 - self.found[layer].density for layer in layers)
+            stated = f"{kind} {removed[0]:.1%} to {removed[-1]:.1%}" if words[1:] else words[0]
+            more = f" and {len(layers) - 3} more" if layers[3:] else ""
+            lines.append(f"{stated}: {', '.join(layers[:3])}{more}")
+        return lines
 
     @property
     def records(self) -> tuple[Mask, ...]:

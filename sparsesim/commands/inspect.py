@@ -11,6 +11,7 @@ from sparsesim.commands import options
 from sparsesim.commands.terminal import print_json, print_table, say
 
 _LAYERS_SHOWN = 4
+_LINES_SHOWN = 12
 
 
 @click.command()
@@ -66,9 +67,11 @@ def _lines(key: str, value: Any) -> list[str]:
     for layer, words in value.items():
         same.setdefault(words, []).append(layer)
     lines = []
-    for words, layers in same.items():
+    for words, layers in list(same.items())[:_LINES_SHOWN]:
         more = f" and {len(layers) - _LAYERS_SHOWN} more" if len(layers) > _LAYERS_SHOWN else ""
         lines.append(f"{key}: {words}: {', '.join(layers[:_LAYERS_SHOWN])}{more}")
+    if len(same) > _LINES_SHOWN:
+        lines.append(f"{key}: {len(same) - _LINES_SHOWN} more lines (--json shows all)")
     return lines
 
 

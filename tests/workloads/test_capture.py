@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from sparsesim.errors import InputError  # noqa: E402
 from sparsesim.trace import Gemm, Trace  # noqa: E402
 from tests.workloads import capture_models  # noqa: E402
 from tests.workloads.autograd_recorder import (  # noqa: E402
@@ -97,6 +98,11 @@ def test_experts_run_on_the_tokens_that_chose_them() -> None:
     names = {op.name for op in trace.operators}
     idle = next(index for index in range(4) if f"experts.{index}.0" not in expected)
     assert f"experts.{idle}.0.update" not in names
+
+
+def test_sizes_that_depend_on_data_need_values() -> None:
+    with pytest.raises(InputError, match="sizes depend on data, which a model on the meta device"):
+        extract(f"{HERE}:experts", batch=BATCH, lazy=True)
 
 
 def test_a_branch_on_data_is_the_one_that_was_taken() -> None:

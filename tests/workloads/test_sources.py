@@ -96,6 +96,21 @@ def test_what_is_found_can_be_overridden() -> None:
     assert nothing.manifest.provenance["prune"] == "none"  # the baseline of a comparison
 
 
+def test_many_densities_share_a_line() -> None:
+    messages: list[str] = []
+    extract(f"{HERE}:unevenly", phase="inference", batch=2, on_message=messages.append)
+    (line,) = (message for message in messages if message.startswith("found"))
+    assert line.startswith("found unstructured ")
+    assert line.endswith(" to 80.0%: 0, 1, 2 and 2 more (--prune overrides)")
+
+
+def unevenly(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    module = nn.Sequential(*(nn.Linear(50, 50) for _ in range(5)))
+    for index, layer in enumerate(module):
+        prune.l1_unstructured(layer, "weight", 0.4 + 0.1 * index)
+    return module, torch.zeros(batch, 50)
+
+
 def test_training_reads_the_same_zeros_in_both_directions(tmp_path: Path) -> None:
     trace = extract(f"{HERE}:pruned", batch=2)
     torch.manual_seed(0)

@@ -67,6 +67,8 @@ def capture(network: Network, training: bool) -> Captured:
     module = network.module
     if network.program is None:
         module.train(training)
+    elif training:
+        network.notes.append("dropout and batch norm are in the mode in which they were exported")
     try:
         program = network.program or _export(network, module)
     except InputError as refusal:
