@@ -138,7 +138,7 @@ def draw_prediction(runs: Sequence[Run], name: str = "prediction") -> Plate | No
     ]
     legend_above(figure, handles, [*engines, "right: of the operators", "right: of their cycles"])
     caption = (
-        "The offline schedule's prediction against the simulated cycles of every operator "
+        "What was predicted before the simulation, against the simulated cycles of every operator "
         f"({len(table):,} of {table['run'].nunique()} runs), by engine. Simulated cycles include "
         "waiting for DRAM that another engine used, which no prediction knows of."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -396,4 +397,12 @@ def _timings(stages: tuple[Stage, ...]) -> Table:
         "stage", "made, the rest kept from before", "seconds", "CPU seconds of the step itself",
         "of reading and writing", "peak memory of a worker",
     ]  # fmt: skip
-    return Table("What it took", headings, rows)
+    mine, largest = (
+        1024 * resource.getrusage(whose).ru_maxrss
+        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    note = (
+        f"Peak resident memory: this process {quantity(mine, 'B')}, the largest worker "
+        f"{quantity(largest, 'B')}."
+    )
+    return Table("What it took", headings, rows, note=note)

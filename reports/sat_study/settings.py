@@ -117,6 +117,11 @@ def one_at_a_time() -> list[Setting]:
         for factor in (0.0625, 0.125, 0.25, 4.0)
     ]
     settings += [
+        Setting("schedule slack (refetch)", f"{100 * slack:g} %", {"schedule_slack": slack})
+        for slack in (0.0, 0.02, 0.05)
+        if slack != shipped.schedule_slack
+    ]
+    settings += [
         Setting("array (fill)", f"{size} x {size}", {"rows": size, "cols": size})
         for size in (16, 32, 64)
         if size != shipped.rows

@@ -127,9 +127,10 @@ def study(
 
     started = time.perf_counter()
     progress("drawing", 0, 2)
+    shown = tuple(name for name in reversed(NETWORKS) if name in networks)
+    shown += tuple(name for name in networks if name not in NETWORKS)
     findings = Findings(
-        networks=tuple(name for name in reversed(NETWORKS) if name in networks)
-        + tuple(name for name in networks if name not in NETWORKS),
+        networks=shown,
         batch=batch,
         other_batches=tuple(other for other in other_batches if other != batch),
         runs=runs,
@@ -145,7 +146,9 @@ def study(
     page = write_page(findings, folder / PAGE)
     progress("drawing", 1, 2)
     whole = sparsesim.report(
-        [run_path(folder, case, SHIPPED) for case in headline], folder / REPORT, force=True
+        [run_path(folder, case, SHIPPED) for case in headline_cases(shown, batch)],
+        folder / REPORT,
+        force=True,
     )
     progress("drawing", 2, 2)
     stages.append(Stage("drawing", (), time.perf_counter() - started))
