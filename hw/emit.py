@@ -1,4 +1,4 @@
-"""Verilog of a machine's unit, with a manifest and a file list."""
+"""Verilog of a machine's unit with wrapper, testbench, constraints and manifest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from sparsesim import __version__
 from sparsesim.atomic_output import atomic_folder, refuse_existing
 from sparsesim.machines.parameters import Machine
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+#: Stimuli in the emitted testbench; a large unit has an attribute `bench_cases` of its own.
+_BENCH_CASES = 14
+_BENCH_SEED = 0
 
 #: Verilator warnings that stay, and why; all others are clean under -Wall.
 LINT_WAIVERS: dict[str, str] = {
@@ -32,9 +35,12 @@ def emit(
     overrides: dict[str, Any] | None = None,
     force: bool = False,
 ) -> list[Path]:
-    """Write a unit as Verilog-2005: ``<unit>.v``, ``manifest.json`` and the file list ``<unit>.f``.
+    """Write a unit as Verilog-2005 with what a flow needs beside it.
 
-    The same machine gives the same bytes on every computer.
+    One file per module that is placed, an AXI4-Stream wrapper where the unit has streams, a
+    self-checking testbench with vectors from the stepped core, clock constraints, a file list, a
+    FuseSoC core, and ``manifest.json`` with the interface. The same machine gives the same bytes
+    on every computer.
 
     Parameters
     ----------
@@ -58,32 +64,45 @@ def emit(
     made = make_unit(loaded, unit)
     out = Path(out)
     refuse_existing(out, force)
-    source, manifest = render(loaded, made, unit)
-    contents = {
-        f"{unit}.v": source,
-        "manifest.json": json.dumps(manifest, indent=2) + "\n",
-        f"{unit}.f": f"{unit}.v\n",
-    }
+    contents = render(loaded, made, unit)
     with atomic_folder(out, force) as folder:
         for name, text in contents.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return [out / name for name in contents]
 
 
-def render(machine: Machine[Any], unit: Unit, name: str) -> tuple[str, dict[str, Any]]:
-    """The Verilog text of a unit and its manifest."""
+def render(machine: Machine[Any], unit: Unit, name: str) -> dict[str, str]:
+    """The texts of a unit by file name."""
+    from hw.axi_stream import streams_of, wrapper
+    from hw.build_files import build_files
     from hw.component_ports import CLOCK, RESET, port_values
-    from hw.verilog import verilog_of
+    from hw.testbench import bench_files
+    from hw.verilog import verilog_modules
 
     component = unit.component()
+    description = unit.description()
+    ports = [CLOCK, RESET, *port_values(component)]
+    header = _header(machine, name, description)
+    files = {
+        f"{module}.v": header + text for module, text in verilog_modules(component, name).items()
+    }
+    sources = list(files)
+    streams = streams_of(ports)
+    if streams:
+        files[f"{name}_axis.v"] = header + wrapper(name, ports)
+    clock_hz = float(machine.spec.clock_hz)
+    bench = bench_files(
+        unit, name, ports[2:], getattr(unit, "bench_cases", _BENCH_CASES), _BENCH_SEED
+    )
+    files |= bench
+    files |= build_files(name, sources, list(bench), clock_hz, __version__)
+    if not streams:
+        del files[f"{name}_axis.xdc"]
     meanings = {
         CLOCK.name: "clock, rising edge",
-        RESET.name: "reset, synchronous, active high, wins over en",
+        RESET.name: "reset, synchronous, active high",
         **unit.meanings(),
     }
-    ports = [CLOCK, RESET, *port_values(component)]
-    description = unit.description()
-    source = _header(machine, name, description) + verilog_of(component, name)
     manifest = {
         "schema_version": _SCHEMA_VERSION,
         "tool": {"name": "sparsesim", "version": __version__},
@@ -95,13 +114,26 @@ def render(machine: Machine[Any], unit: Unit, name: str) -> tuple[str, dict[str,
         "unit": name,
         "top": name,
         **description,
-        "clock": {"port": CLOCK.name, "edge": "rising"},
+        "clock": {"port": CLOCK.name, "edge": "rising", "hz": clock_hz},
         "reset": {"port": RESET.name, "active": "high", "kind": "synchronous"},
         "ports": [{**port._asdict(), "meaning": meanings[port.name]} for port in ports],
+        "axi4_streams": [
+            {
+                "port": stream.prefix,
+                "tdata_bits": stream.data_bits,
+                "tdata_from_bit_0": [[field.name, field.width] for field in stream.fields],
+                "tlast": stream.last.name if stream.last else None,
+            }
+            for stream in streams
+        ],
         "lint_waivers": LINT_WAIVERS,
-        "files": {f"{name}.v": {"sha256": hashlib.sha256(source.encode()).hexdigest()}},
+        "sources": sources,
+        "files": {
+            file: {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+            for file, text in files.items()
+        },
     }
-    return source, manifest
+    return {**files, "manifest.json": json.dumps(manifest, indent=2) + "\n"}
 
 
 def _header(machine: Machine[Any], name: str, description: dict[str, Any]) -> str:

@@ -28,7 +28,8 @@ class Unit(Protocol):
     """A unit of one machine: its hardware, its models and the stimuli that compare them.
 
     A unit that is too large to be simulated at its full size also has a method
-    `verified() -> Unit`: the same unit in the size that `verify` compares.
+    `verified() -> Unit`: the same unit in the size that `verify` compares. An attribute
+    `bench_cases` is the number of stimuli in its emitted testbench.
     """
 
     def component(self) -> Any:

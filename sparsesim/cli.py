@@ -23,6 +23,7 @@ from sparsesim.commands.machines import machines
 from sparsesim.commands.report import report
 from sparsesim.commands.run import run
 from sparsesim.commands.sweep import INTERRUPTED, sweep
+from sparsesim.commands.synth import synth
 from sparsesim.commands.verify import verify
 from sparsesim.errors import InputError, SparseSimError
 
@@ -79,5 +80,5 @@ def main() -> None:
     """
 
 
-for _verb in (extract, inspect, export, machines, run, compare, sweep, emit, verify, report):
+for _verb in (extract, inspect, export, machines, run, compare, sweep, emit, synth, verify, report):
     main.add_command(_verb)

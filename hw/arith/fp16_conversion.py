@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -53,25 +53,26 @@ class Fp32ToFp16(wiring.Component):
     def elaborate(self, _platform):
         m = Module()
         single = self.single
-        exponent = Signal(signed(10))
+        # Below the normal range, which begins at `_BIAS` + 1, the significand moves right; 12
+        # places leave nothing but a rest.
         distance = Signal(4)
-        m.d.comb += exponent.eq(single.exponent - _BIAS)
-        # Below the normal range the significand moves right; 12 places leave nothing but a rest.
-        with m.If(exponent < -10):
+        small = Signal()
+        m.d.comb += small.eq(single.exponent <= _BIAS)
+        with m.If(single.exponent < _BIAS - 10):
             m.d.comb += distance.eq(12)
-        with m.Elif(exponent < 1):
-            m.d.comb += distance.eq(1 - exponent)
+        with m.Elif(small):
+            m.d.comb += distance.eq(_BIAS + 1 - single.exponent)
         wide = Signal(36)
         m.d.comb += wide.eq(Cat(Const(0, 12), single.fraction, single.exponent.any()) >> distance)
         fraction, tie_or_more = wide[25:35], wide[24]
         rounded = Signal(15)
         m.d.comb += rounded.eq(
-            Cat(fraction, Mux(exponent < 1, 0, exponent[:5]))
+            Cat(fraction, Mux(small, 0, (single.exponent - _BIAS)[:5]))
             + (tie_or_more & (wide[:24].any() | fraction[0]))
         )
         with m.If(single.exponent.all() & single.fraction.any()):
             m.d.comb += self.half.eq(FP16_QUIET_NAN)
-        with m.Elif(exponent > 30):
+        with m.Elif(single.exponent > _BIAS + 30):
             m.d.comb += self.half.eq(Cat(Const(FP16_INFINITY, 15), single.sign))
         with m.Else():
             m.d.comb += self.half.eq(Cat(rounded, single.sign))

@@ -34,7 +34,7 @@ class StceRow(wiring.Component):
         super().__init__(
             {
                 "en": In(1),
-                "a": In(data.ArrayLayout(16, spec.pe.m_max)),
+                "block": In(data.ArrayLayout(16, spec.pe.m_max)),
                 "op": In(OperationSignature(spec.pe)),
                 "w_i": In(weights).array(spec.cols),
                 "w_o": Out(weights).array(spec.cols),
@@ -50,7 +50,7 @@ class StceRow(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        west_a, west_op = self.a, self.op
+        west_a, west_op = self.block, self.op
         for c in range(self.spec.cols):
             if self._instances:
                 pe = instance(m, "uspe", self.parts["uspe"], f"pe_{c}")
@@ -174,7 +174,7 @@ class Stce(wiring.Component):
         above = None
         for r in range(spec.rows):
             row = self._place(m, "stce_row", f"row_{r}")
-            m.d.comb += [row.en.eq(control.en), row.a.eq(west[r].block)]
+            m.d.comb += [row.en.eq(control.en), row.block.eq(west[r].block)]
             _feed(m, west[r].op, row.op)
             for c in range(spec.cols):
                 _feed(m, above.w_o[c] if above else north[c].w, row.w_i[c])

@@ -67,8 +67,8 @@ def array_pass(
     if shape.dataflow == OS:
         used = -(-(region.m_last - region.m_first) // shape.rows)
         groups = weights.shape[0] // kept
-        tile = a_tile[: used * shape.rows].reshape(used, shape.rows, groups, group)
-        tile = tile.transpose(1, 2, 0, 3).reshape(shape.rows, groups * used, group)
+        parts = a_tile[: used * shape.rows].reshape(used, shape.rows, groups, group)
+        tile = parts.transpose(1, 2, 0, 3).reshape(shape.rows, groups * used, group)
     else:
         used = 1
         tile = a_tile.reshape(len(a_tile), shape.rows, group).transpose(1, 0, 2)

@@ -20,6 +20,8 @@ _VERIFIED_DEPTH = 64
 class StceUnit:
     """The array of a SAT machine with its edge buffers and control."""
 
+    bench_cases = 1
+
     def __init__(self, machine: SatSpec):
         self.spec = array_spec(machine)
 
