@@ -64,7 +64,7 @@ def draw_variants(table: pd.DataFrame, networks: Sequence[str], published: float
         Line2D([], [], linestyle="", marker="|", color=FAINT, markersize=8, markeredgewidth=1.4),
         Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (4, 2))),
     ]
-    labels += ["operation-count bound (mean)", f"published mean, BDWP 2:8: {published:g}{TIMES}"]
+    labels += ["operation bound (mean)", f"published, BDWP 2:8: {published:g}{TIMES}"]
     legend_above(figure, handles, labels)
     return Plate(
         "variants",
