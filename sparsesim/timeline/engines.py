@@ -1,8 +1,15 @@
 """Operators on engines: dependencies, one operator at a time per engine, shared DRAM bandwidth.
 
-Of the operators whose dependencies have ended, the first in trace order that finds its engines
-free runs next; an operator may hold more than one engine (a weight update that streams through
-the sorter). What it needs alone (its clocks, and the clocks its DRAM transfers take) comes from the
+An operator starts when its dependencies have ended and its engines are free; it may hold more than
+one engine (a weight update that streams through the sorter). Which ready operator runs next is
+decided offline, by running the whole trace under two rules and keeping the shorter timeline:
+
+- *greedy*: the first in trace order;
+- *patient*: as greedy, but an operator may overtake the next one in line for its engine only if it
+  will be done before that one can start. A long weight gradient then does not delay the
+  back-propagation that everything else waits for.
+
+What an operator needs alone (its clocks, and the clocks its DRAM transfers take) comes from the
 cycle cores. Where operators that run at the same time ask for more than the whole bandwidth, all of
 them slow down alike: with shares u1 + u2 > 1 of the DRAM time, each advances at 1 / (u1 + u2) of
 its own speed.
@@ -17,7 +24,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import simpy
@@ -62,21 +69,27 @@ class JobTime:
 
 
 def run_jobs(jobs: Sequence[Job]) -> dict[str, JobTime]:
-    """Run all jobs; times in clocks from 0, by job name.
+    """Run all jobs under the rule that ends sooner; times in clocks from 0, by job name.
 
     Args:
         jobs: in trace order, which is a topological order.
     """
+    greedy, patient = (_run(jobs, rule) for rule in (False, True))
+    return min(greedy, patient, key=lambda times: max(time.end for time in times.values()))
+
+
+def _run(jobs: Sequence[Job], patient: bool) -> dict[str, JobTime]:
     environment = simpy.Environment()
-    chip = _Chip(environment, jobs)
+    chip = _Chip(environment, jobs, patient)
     chip.dispatch()
     environment.run()
     return chip.times
 
 
 class _Chip:
-    def __init__(self, environment: simpy.Environment, jobs: Sequence[Job]):
+    def __init__(self, environment: simpy.Environment, jobs: Sequence[Job], patient: bool):
         self.environment = environment
+        self._patient = patient
         self.times: dict[str, JobTime] = {}
         self._jobs = jobs
         self._held: set[str] = set()
@@ -88,6 +101,14 @@ class _Chip:
         self._ended = {job.name: environment.event() for job in jobs if job.parts > 1}
         #: jobs whose dependencies have ended, by place in the trace
         self._ready = [number for number, missing in enumerate(self._missing) if not missing]
+        #: jobs of each engine in trace order, and how many of them are known to have started
+        self._line: dict[str, list[int]] = {}
+        for number, job in enumerate(jobs):
+            for engine in job.engines:
+                self._line.setdefault(engine, []).append(number)
+        self._begun = dict.fromkeys(self._line, 0)
+        #: when the started jobs will end if nobody slows them down
+        self._due: dict[str, int] = {}
         self._shares: dict[str, float] = {}
         self._changed = environment.event()
 
@@ -96,12 +117,34 @@ class _Chip:
         waiting = []
         for number in self._ready:
             job = self._jobs[number]
-            if self._held.isdisjoint(job.engines):
+            if self._held.isdisjoint(job.engines) and not self._would_delay(number):
                 self._held.update(job.engines)
+                self._due[job.name] = int(self.environment.now) + job.clocks
                 self.environment.process(self._run(job))
             else:
                 waiting.append(number)
         self._ready = waiting
+
+    def _would_delay(self, number: int) -> bool:
+        """Whether a job, started now, would still run when the next in line could start."""
+        if not self._patient:
+            return False
+        end = self.environment.now + self._jobs[number].clocks
+        for engine in self._jobs[number].engines:
+            line = self._line[engine]
+            while self._jobs[line[self._begun[engine]]].name in self._due:
+                self._begun[engine] += 1
+            first = line[self._begun[engine]]
+            if first != number and end > self._could_start(self._jobs[first]):
+                return True
+        return False
+
+    def _could_start(self, job: Job) -> float:
+        """When the jobs that `job` waits for will end; infinite if one has not started."""
+        waits = [dep for dep in job.deps if dep not in self.times]
+        if any(dep not in self._due for dep in waits):
+            return inf
+        return max((self._due[dep] for dep in waits), default=self.environment.now)
 
     def _run(self, job: Job) -> Generator[Any, Any, None]:
         start = self.environment.now
