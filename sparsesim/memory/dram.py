@@ -82,6 +82,7 @@ _FAR = 2**20 - 1
 _LATER_ACCESS = 1 << 41
 _ROW_COMMAND = 1 << 42
 _BANK_MASK = MAX_BANKS - 1
+_PLACE = 2**31 - 1  # changes nothing: tells the compiler that an index is not negative
 _BANK_MASK_BITS = 6
 
 
@@ -310,7 +311,7 @@ def push(state, clock, line, write, request):  # type: ignore[no-untyped-def]
     state[NOW] = max(state[NOW], clock)
     bank, row = locate(state, line)
     slot = state[FREE]
-    place = state[SLOTS] + _SLOT_WORDS * slot
+    place = (state[SLOTS] + _SLOT_WORDS * slot) & _PLACE
     state[FREE] = state[place + S_NEXT]
     state[place + S_ROW] = row
     state[place + S_SEQUENCE] = state[NEXT_SEQUENCE]
@@ -347,7 +348,7 @@ def push(state, clock, line, write, request):  # type: ignore[no-untyped-def]
 def _column(state, clock, bank):  # type: ignore[no-untyped-def]
     """Read or write the candidate of `bank`, and take it from the queue; `_least` key after it."""
     slot = state[CANDIDATE + bank]
-    place = state[SLOTS] + _SLOT_WORDS * slot
+    place = (state[SLOTS] + _SLOT_WORDS * slot) & _PLACE
     group = state[GROUP + bank]
     now = clock + 1
     near, far = clock + state[CCD_L], clock + state[CCD_S]
@@ -478,7 +479,7 @@ def advance(state, until):  # type: ignore[no-untyped-def]
         return state[REFRESH_DUE] <= until and _refresh(state, until)
     if clock > until:
         return False
-    bank = state[BEST_BANK]
+    bank = state[BEST_BANK] & _BANK_MASK
     state[LAST_COMMAND] = clock
     state[NOW] = clock + 1
     if state[KEY + bank] & _ROW_COMMAND == 0 and not state[BEST_IS_EARLY]:

@@ -30,7 +30,7 @@ def run(stream: Stream) -> StreamResult:
 
 
 @given(streams())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_fast_equals_clock_by_clock_and_keeps_the_rules(stream: Stream) -> None:
     fast = run(stream)
     ticks = tick_stream(

@@ -24,13 +24,14 @@ def read_edge_list(path: Path, on_message: Callable[[str], None]) -> CsrMatrix:
     Raises:
         InputError: no edges, or a line that is none; names the line.
     """
-    lines = [
-        b"" if line.lstrip().startswith(COMMENTS) else line for line in read_text(path).split(b"\n")
-    ]
-    first = next((line for line in lines if line.strip()), None)
-    if first is None:
+    body = read_text(path)
+    if any(mark in body for mark in COMMENTS):
+        body = b"\n".join(
+            b"" if line.lstrip().startswith(COMMENTS) else line for line in body.split(b"\n")
+        )
+    first = body.lstrip().partition(b"\n")[0]
+    if not first:
         raise InputError(f"{path}: holds no edges")
-    body = b"\n".join(lines)
     delimiter = "," if b"," in first else None
     weighted = len(first.split(delimiter.encode() if delimiter else None)) > 2
     fields = [("from", "i8"), ("to", "i8"), *([("weight", "f8")] if weighted else [])]

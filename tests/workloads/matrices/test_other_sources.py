@@ -139,7 +139,7 @@ def test_edge_lists(tmp_path: Path, text: str) -> None:
     [
         ("", "holds no edges"),
         ("# only\n", "holds no edges"),
-        ("0 1\n# c\n1 x\n", "line 3: 'x' is not a whole number"),
+        ("0 1\n# c\n1 x\n", "line 3: 'x' is not a whole number of 64 bits"),
         ("0 1\n1\n", "line 2: 1 fields, needs 2"),
         ("0 1 2 3\n", "line 1: 4 fields, needs 3"),
         ("0 1\n\n0 -1\n", "line 3: node -1, nodes are numbered from 0"),
