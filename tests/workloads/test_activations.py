@@ -200,6 +200,53 @@ def test_a_threshold_removes_its_fraction_of_every_input(frame: str) -> None:
     assert (kept(zeros, "conv") | ~kept(relu, "conv")).all()  # the first layer is left alone
 
 
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Linear(16, 16, bias=False) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        return self.c(F.relu(y + self.b(y)))
+
+
+def residual(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    return Residual(), torch.zeros(batch, 16)
+
+
+def test_a_residual_branch_sees_the_whole_tensor(tmp_path: Path) -> None:
+    x = np.random.default_rng(3).standard_normal((2, 16)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    trace = extract(f"{HERE}:residual", phase="inference", batch=2, activations="threshold:0.5",
+                    inputs=[str(tmp_path / "x.npz")])  # fmt: skip
+    torch.manual_seed(0)
+    module, _ = residual()
+    y = module.a(torch.from_numpy(x))
+    limit = y.abs().flatten().sort().values[15]
+    np.testing.assert_array_equal(kept(trace, "b")[0], (y.abs() > limit).numpy())
+    z = F.relu(y + module.b(torch.where(y.abs() > limit, y, 0.0)))
+    largest = z.flatten().sort().values[15]
+    np.testing.assert_array_equal(kept(trace, "c")[0], (z > largest).detach().numpy())
+
+
+def test_one_mask_serves_all_that_read_the_same(tmp_path: Path) -> None:
+    x = np.maximum(np.random.default_rng(3).standard_normal((2, 16)), 0).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    trace = extract(f"{HERE}:twice", phase="inference", batch=2, activations="zeros",
+                    inputs=[str(tmp_path / "x.npz")])  # fmt: skip
+    assert gemm(trace, "0").a.mask == gemm(trace, "1").a.mask
+    assert len(trace.bits) == 1
+
+
+class Twice(nn.ModuleList):
+    def forward(self, x: Tensor) -> Tensor:
+        return self[0](x) + self[1](x)
+
+
+def twice(batch: int = 2) -> tuple[nn.Module, Tensor]:
+    return Twice([nn.Linear(16, 16), nn.Linear(16, 16)]), torch.zeros(batch, 16)
+
+
 def test_the_delta_of_two_frames(tmp_path: Path, frame: str) -> None:
     x = np.load(frame)["x"]
     moved = x.copy()

@@ -115,10 +115,15 @@ class _Runner(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         if n.name in self._products:
             name, origin = self._products[n.name]
+            left = self._node(origin.left)
+            whole = self.env[left]
             self._look(name, origin)
             if name in self._unfused and self._kv_cache is not None:
                 self._look_at_attention(name, origin)
-        elif n.name in self._attentions and self._kv_cache is not None:
+            out = super().run_node(n)
+            self.env[left] = whole  # who else reads it (a residual branch) sees all of it
+            return out
+        if n.name in self._attentions and self._kv_cache is not None:
             attention = self._attentions[n.name]
             args, kwargs = self.fetch_args_kwargs_from_env(n)
             for name, side, kept in fused_attention_masks(attention, args, kwargs, self._kv_cache):
@@ -141,10 +146,14 @@ class _Runner(fx.Interpreter):
             self._masks.add(found, side, kept, kept.shape[1])
 
     def _value(self, node: fx.Node) -> Any:
-        return self.env[next(found for found in self.env if found.name == node.name)]
+        return self.env[self._node(node)]
+
+    def _node(self, node: fx.Node) -> fx.Node:
+        """The interpreter's own node for one of the captured graph."""
+        return next(found for found in self.env if found.name == node.name)
 
     def _look(self, name: str, origin: ProductOrigin) -> None:
-        left = next(node for node in self.env if node.name == origin.left.name)
+        left = self._node(origin.left)
         value, step = self.env[left], self._steps[name]
         if self._activations is None or step.weight is None:
             return
