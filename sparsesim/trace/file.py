@@ -50,7 +50,11 @@ def save(trace: Trace, path: Path | str) -> None:
 
     Raises:
         InputError: `path` cannot be written.
+        ValueError: the matrices are not those that the manifest lists.
     """
+    listed = {record.tensor: record for record in trace.manifest.matrices}
+    if listed != {tensor: matrix.record(tensor) for tensor, matrix in trace.matrices.items()}:
+        raise ValueError(f"{trace.name}: matrices differ from the manifest's")
     with atomic_file(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         _add(archive, MANIFEST, trace.manifest_json().encode())
         for mask_id in sorted(trace.bits):

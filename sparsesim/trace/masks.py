@@ -38,7 +38,7 @@ class Mask(Record):
     channels (channels fastest), so that N:M groups are `m` neighbouring bits.
     """
 
-    id: str = Field(min_length=1, pattern=r"^[^/\\]+$")
+    id: str = Field(min_length=1, pattern=r"^[^/\\\x00]+$")
     tensor: str
     rows: Annotated[int, Field(ge=1)]
     columns: Annotated[int, Field(ge=1)]

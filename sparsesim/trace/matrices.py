@@ -36,7 +36,7 @@ Extent = Annotated[int, Field(ge=1, le=MAX_EXTENT)]
 class StoredMatrix(Record):
     """The record of a matrix in a manifest; its arrays are members of the trace file."""
 
-    tensor: str = Field(min_length=1, pattern=r"^[^/\\]+$")
+    tensor: str = Field(min_length=1, pattern=r"^[^/\\\x00]+$")
     rows: Extent
     columns: Extent
     nnz: int = Field(ge=0)

@@ -74,7 +74,7 @@ def traces(draw: st.DrawFn) -> Trace:
     """Chains of GEMMs whose right operand has a mask of its pattern, stored or generated."""
     names = draw(
         st.lists(
-            st.text(st.characters(exclude_characters="/\\"), min_size=1, max_size=6),
+            st.text(st.characters(exclude_characters="/\\\0"), min_size=1, max_size=6),
             min_size=1,
             max_size=4,
             unique=True,

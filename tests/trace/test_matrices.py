@@ -293,3 +293,11 @@ def test_the_hash_covers_the_values() -> None:
     trace = small_product()
     other = dataclasses.replace(small(), values=small().values + 1)
     assert Trace(trace.manifest, {}, {**trace.matrices, "A": other}).sha256() != trace.sha256()
+
+
+def test_matrices_and_manifest_must_agree(tmp_path: Path) -> None:
+    trace = small_product()
+    for stored in ({}, {"A": small()}, {"A": small(), "B": small()}):
+        with pytest.raises(ValueError, match="matrices differ from the manifest's"):
+            save(Trace(trace.manifest, {}, stored), tmp_path / "a.trace")
+    assert list(tmp_path.iterdir()) == []
