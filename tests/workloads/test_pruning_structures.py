@@ -185,3 +185,34 @@ def test_structures_are_trained_and_extracted(prune: str, method: str) -> None:
     np.testing.assert_array_equal(masks.backward.numpy() > 0, bits)
     assert (masks.forward is None) == (method == "sdwp")
     assert isinstance(plans["0.weight"].pattern, Structure | Unstructured)
+
+
+@pytest.mark.parametrize(
+    ("prune", "method", "phase"),
+    [
+        ("nm:2:8", "bimask", "training"),
+        ("nm:2:8", "slope", "training"),
+        ("nm:2:8", "transposable", "training"),
+        ("fanin:0.9", "bdwp", "inference"),
+        ("global:0.9", "srste", "inference"),
+    ],
+)
+def test_a_real_network_is_extracted_with_masks_that_hold(
+    prune: str, method: str, phase: str
+) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from workloads.extract import extract
+
+    trace = extract("resnet18", prune=prune, method=method, phase=phase, batch=1)
+    trace.check_masks("resnet18")
+    products = [operator for operator in trace.operators if operator.kind == "gemm"]
+    directions = {"FF", "BP"} if phase == "training" else {"inference"}
+    assert {op.phase for op in products if op.b.mask is not None} == directions
+
+
+def test_one_threshold_needs_weights() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from workloads.extract import extract
+
+    with pytest.raises(InputError, match=r"--prune global:0\.5: needs the weights"):
+        extract("llama2_7b", prune="global:0.5", phase="inference", batch=1)
