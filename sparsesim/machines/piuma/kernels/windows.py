@@ -315,7 +315,7 @@ cleared:
 """
 
 #: Numbers of the marks, and the phase that begins there.
-PHASES = {0: "plan", 1: "hash", 2: "write back", 3: "end"}
+PHASES = {0: "plan", 1: "hash", 2: "write back", 3: "finishing"}
 
 
 @dataclass(frozen=True)
