@@ -69,9 +69,9 @@ def draw_sensitivity(
         Patch(color=_BAND),
     ]
     names += [
-        f"published mean {published:g}{TIMES}",
-        f"shipped machine {shipped:.3f}{TIMES}",
-        f"published mean ± {100 * NEAR:g} %",
+        f"published {published:g}{TIMES}",
+        f"shipped {shipped:.3f}{TIMES}",
+        f"published ± {100 * NEAR:g} %",
     ]
     legend_above(figure, handles, names)
     return Plate(
