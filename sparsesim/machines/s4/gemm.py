@@ -137,9 +137,14 @@ def simulate_gemm(
     l2 = l2_bytes / spec.l2_bytes_per_clock
     onchip = ceil(max(l2, ring(split)))
     tiles = share.groups * share.row_tiles
-    whole = _with_memory(computed, onchip, traffic, tiles, share.filter_tiles, spec, fidelity)
-    inside = _with_memory(
-        computed, onchip, Traffic(0, 0, 0, 0, 0, 0), tiles, share.filter_tiles, spec, fidelity
+    # Weights that arrive are cut along the filters, as is a single tile of rows.
+    cut = traffic.dram_b > 0 or tiles == 1
+    across = min(_FILTER_BLOCKS, share.filter_tiles) if cut else 1
+    rows = min(_ROW_BLOCKS, tiles)
+    nothing = Traffic(0, 0, 0, 0, 0, 0)
+    whole, inside = (
+        _with_memory(computed, onchip, moved, rows, across, spec, fidelity)
+        for moved in (traffic, nothing)
     )
     busy = min(int(outcome[BUSY]), _mean_busy(work, filters, shape, spec))
     parts = place.parts
@@ -154,8 +159,7 @@ def simulate_gemm(
         "idle": 0,
     }
     dram = traffic.dram_a + traffic.dram_b + traffic.dram_out
-    rows = min(spec.rows, work.m)
-    ideal = tiles * share.filter_tiles * tile_clocks(filters, shape, rows)
+    ideal = tiles * share.filter_tiles * tile_clocks(filters, shape, min(spec.rows, work.m))
     predicted = max(ideal, onchip, dram / spec.dram_bytes_per_clock) + spec.operator_clocks
     return ChipTime(
         cycles=(whole + spec.operator_clocks) * parts,
@@ -304,18 +308,16 @@ def _with_memory(
     computed: int,
     onchip: int,
     traffic: Traffic,
-    row_tiles: int,
-    filter_tiles: int,
+    rows: int,
+    across: int,
     spec: S4Spec,
     fidelity: str,
 ) -> int:
     """Clocks of an operator whose blocks are loaded, computed and stored in turn, double-buffered.
 
-    Blocks take equal shares of the computation. The first block of rows is cut along the filters,
-    as whose weights arrive; the later ones find them on chip.
+    `rows` blocks of rows take equal shares of the computation. The first is cut into `across`
+    blocks of filters, as whose weights arrive; the later ones find them on chip.
     """
-    rows = min(_ROW_BLOCKS, row_tiles)
-    across = min(_FILTER_BLOCKS, filter_tiles) if traffic.dram_b or row_tiles == 1 else 1
     share = np.concatenate([np.full(across, 1.0 / (rows * across)), np.full(rows - 1, 1.0 / rows)])
     rate = spec.dram_bytes_per_clock
     loads = np.zeros(share.size)

@@ -1,0 +1,1 @@
+"""The S4 study: what sparsity buys, what bends the curve, published rates beside predictions."""
