@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from sparsesim.errors import InputError
 from sparsesim.trace import Dense, Trace
 from sparsesim.validation import shown
-from workloads.activation_masks import ActivationMasks
 from workloads.activation_recipe import parse_activations, parse_kv_cache
 from workloads.catalog import catalog_names, load_entry
 from workloads.drawn_masks import DrawnMasks
@@ -20,8 +19,15 @@ from workloads.found_masks import FoundMasks
 from workloads.mask_source import MaskSource
 from workloads.matrices.extract import extract_product
 from workloads.matrices.source import is_matrix_source
+from workloads.provenance import (
+    DENSE_NOTE,
+    left_dense,
+    measured_how,
+    pruned_how,
+    pruning_notes,
+)
 from workloads.pruning.allocation import GlobalMagnitude
-from workloads.pruning.methods import LayerPlan, plan_layers
+from workloads.pruning.methods import plan_layers
 from workloads.pruning.weight_masks import WeightMasks
 from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_pruning
 from workloads.trace_builder import TraceBuilder
@@ -33,7 +39,6 @@ if TYPE_CHECKING:
     from workloads.pytorch.source import Network
 
 MAX_SEED = 2**32 - 1
-DENSE_NOTE = "--prune none: dense, nothing is pruned"
 
 
 def _silent(_message: str) -> None:
@@ -180,49 +185,39 @@ def extract(
         add_forward(graph, builder, training)
         loss = add_backward(graph, builder, optimizer) if training else None
 
-    left_dense = _left_dense(graph, plans)
-    if left_dense:
-        listed = ", ".join(f"{layer} ({reason})" for layer, reason in left_dense.items())
+    dense_layers = left_dense(graph, plans)
+    if dense_layers:
+        listed = ", ".join(f"{layer} ({reason})" for layer, reason in dense_layers.items())
         on_message(f"left dense: {listed}")
     provenance: dict[str, Any] = {
         "source": source,
         "model": type(network.module).__name__,
         "parameters": sum(value.numel() for value in network.module.parameters()),
-        **_pruned_how(prune, method, dense, found),
+        **pruned_how(prune, method, dense, found),
         "configuration": network.configuration,
         "phase": phase,
         **({"optimizer": optimizer} if training else {}),
         "batch": network.batch,
         "seed": seed,
         "weights": weights_from,
-        "left_dense": left_dense,
+        "left_dense": dense_layers,
         "torch": str(torch.__version__),
         **({"lazy": "masks are drawn from the seed when they are read"} if lazy else {}),
         **({"stored_as": rules} if rules else {}),
-        **_measured_how(activations, kv_cache, inputs, running),
+        **measured_how(activations, kv_cache, inputs, running),
         **learned,
     }
     if loss is not None:
         provenance["loss"] = loss
     for line in found.lines():
         on_message(f"found {line} (--prune overrides)")
-    notes = [] if found.sparse else _notes(pattern, method, training, builder)
+    notes = pruning_notes(None if detecting else pattern, method, training, builder)
     notes += network.notes
     for note in notes:
         if note not in (STRIDED_BP_NOTE, DENSE_NOTE):  # neither is a surprise
             on_message(note)
     provenance["notes"] = notes
     return builder.build(source, provenance)
-
-
-def _pruned_how(prune: str, method: str, dense: bool, found: FoundMasks) -> dict[str, Any]:
-    """`prune`, `method` and, where zeros were looked for, what was found in each layer."""
-    if prune != DETECT:
-        return {"prune": prune, "method": "dense" if dense else method}
-    if not found.sparse:
-        return {"prune": "none", "method": "dense"}
-    words = {layer: detected.words for layer, detected in found.found.items()}
-    return {"prune": DETECT, "method": "given", "detected": words}
 
 
 def _check_measurable(
@@ -237,23 +232,6 @@ def _check_measurable(
         raise InputError(f"{what}: is a method of inference; add --phase inference")
     if kv_cache is not None and not lowered.attentions and not lowered.unfused:
         raise InputError(f"--kv-cache {kv_cache}: the network has no attention")
-
-
-def _measured_how(
-    activations: str | None,
-    kv_cache: str | None,
-    inputs: Sequence[str],
-    running: ActivationMasks | None,
-) -> dict[str, Any]:
-    if running is None:
-        return {}
-    files = [Path(name).name for name in inputs] or ["random"]
-    said: dict[str, Any] = {"inputs": " ".join(files), "measured": running.described()}
-    if activations is not None:
-        said["activations"] = activations
-    if kv_cache is not None:
-        said["kv_cache"] = kv_cache
-    return said
 
 
 def _check_whole(option: str, value: int, low: int, high: int) -> None:
@@ -284,27 +262,3 @@ def _learn(
     on_message(f"trained {network.source}: held-out accuracy {scores}")
     weights = f"trained here ({recipe or 'dense'}, seed {seed})"
     return {"weights": weights, "accuracy": accuracy, "training": outcome.settings}
-
-
-def _left_dense(graph: ForwardGraph, plans: dict[str, LayerPlan]) -> dict[str, str]:
-    reasons: dict[str, str] = {}
-    for weight in graph.weights:
-        reason = plans[weight.parameter].left_dense
-        if reason is not None:
-            reasons[weight.layer] = reason
-    return reasons
-
-
-def _notes(pattern: Pruning, method: str, training: bool, builder: TraceBuilder) -> list[str]:
-    notes = []
-    if isinstance(pattern, Dense) and method not in ("dense", "bdwp"):
-        notes.append(f"--prune none: dense, method {method} has nothing to prune")
-    elif isinstance(pattern, Dense):
-        notes.append(DENSE_NOTE)
-    elif method == "dense":
-        notes.append("--method dense: nothing is pruned")
-    elif not training and not builder.masks.records:
-        notes.append(f"method {method} leaves the forward pass dense: nothing is pruned")
-    if training and builder.has_strided_convolution():
-        notes.append(STRIDED_BP_NOTE)
-    return notes

@@ -249,6 +249,15 @@ def test_a_program_with_a_pickle_that_executes(tmp_path: Path, canary: Path, pla
     refused(tmp_path / "net.pt2", "a pickle of more than tensors; nothing in a file is executed")
 
 
+def test_torch_sees_what_was_screened(tmp_path: Path) -> None:
+    """Python's reader finds an archive behind other bytes, torch's may find another one."""
+    program(tmp_path / "good.pt2")
+    whole = (tmp_path / "good.pt2").read_bytes()
+    (tmp_path / "net.pt2").write_bytes(b"\x00" * 100 + whole)
+    trace = extract(str(tmp_path / "net.pt2"), batch=2, phase="inference")
+    assert [op.name for op in trace.operators] == ["0", "1", "2"]
+
+
 # ---- ONNX -------------------------------------------------------------------------------------
 
 

@@ -11,12 +11,13 @@ import io
 import json
 import logging
 import re
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from torch.utils import _pytree as pytree
 
 from sparsesim.errors import InputError
 from sparsesim.validation import shown
-from workloads.pytorch.weight_files import refuse_inflating_archive
+from workloads.pytorch.weight_files import DAMAGE, refuse_inflating_archive
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -51,18 +52,18 @@ def load_program(path: Path) -> ExportedProgram:
     Raises:
         InputError: unreadable, truncated, not such a file, or one that wants to execute code.
     """
-    _screen(path)
-    try:
-        with warnings.catch_warnings(), _quiet():
-            warnings.simplefilter("ignore")
-            return torch.export.load(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # torch reports a foreign archive in many ways
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"{path}: not an exported program ({type(error).__name__}: {reason})"
-        ) from None
+    # torch reads a copy of what was screened: two readers of one archive may see two directories.
+    with tempfile.NamedTemporaryFile(suffix=".pt2") as copy:
+        _copy_screened(path, copy)
+        try:
+            with warnings.catch_warnings(), _quiet():
+                warnings.simplefilter("ignore")
+                return torch.export.load(copy.name)
+        except Exception as error:  # torch reports a foreign archive in many ways
+            reason = str(error).strip().split("\n")[0]
+            raise InputError(
+                f"{path}: not an exported program ({type(error).__name__}: {reason})"
+            ) from None
 
 
 def with_fixed_shapes(path: Path, program: ExportedProgram, batch: int) -> ExportedProgram:
@@ -101,12 +102,13 @@ def _open_extents(value: Any) -> list[int]:
     return [axis for axis, extent in enumerate(value.shape) if not isinstance(extent, int)]
 
 
-def _screen(path: Path) -> None:
+def _copy_screened(path: Path, target: IO[bytes]) -> None:
+    """Write an archive of the members of `path` to `target`, each looked at before."""
     refuse_inflating_archive(path)
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: not a .pt2 archive (truncated, or another format)")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(target, "w") as copy:
             names = archive.namelist()
             root = names[0].partition("/")[0] if names else ""
             outside = [name for name in names if not name.startswith(f"{root}/")]
@@ -116,24 +118,28 @@ def _screen(path: Path) -> None:
                     "members outside its folder)"
                 )
             for name in names:
-                _screen_member(path, archive, root, name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+                data = archive.read(name)
+                _screen_member(path, archive, root, name, data)
+                copy.writestr(name, data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except DAMAGE as error:
         raise InputError(f"{path}: damaged archive ({error})") from None
+    target.flush()
 
 
-def _screen_member(path: Path, archive: zipfile.ZipFile, root: str, name: str) -> None:
+def _screen_member(path: Path, archive: zipfile.ZipFile, root: str, name: str, data: bytes) -> None:
     inner = name.removeprefix(f"{root}/")
     if inner.startswith("data/aotinductor/") or name.endswith((".so", ".py", ".cpp")):
         raise InputError(f"{path}: {name}: holds compiled code; nothing in a file is executed")
     if name.endswith(".pt"):
-        _screen_pickle(path, name, archive.read(name))
+        _screen_pickle(path, name, data)
     if not name.endswith(".json"):
         return
-    size = archive.getinfo(name).file_size
-    if size > MAX_GRAPH_BYTES:
-        raise InputError(f"{path}: {name}: {size} bytes; at most {MAX_GRAPH_BYTES} are read")
+    if len(data) > MAX_GRAPH_BYTES:
+        raise InputError(f"{path}: {name}: {len(data)} bytes; at most {MAX_GRAPH_BYTES} are read")
     try:
-        content = json.loads(archive.read(name))
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: {name}: not JSON ({error})") from None
     for record in _records(content):

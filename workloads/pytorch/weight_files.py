@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,16 @@ _PACKED_TENSORS: list[Any] = [
     torch.sparse.SparseSemiStructuredTensorCUSPARSELT,
 ]
 _REFUSED_GLOBAL = re.compile(r"unsupported global:?(?: global)? (\S+)", re.IGNORECASE)
+#: What zipfile raises on an archive with wrong bytes in it, besides OSError.
+DAMAGE: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
@@ -77,7 +89,7 @@ def refuse_inflating_archive(path: Path) -> None:
             inflated = sum(member.file_size for member in archive.infolist())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: damaged archive ({error})") from None
     if inflated > size:
         raise InputError(
