@@ -71,12 +71,16 @@ def half_ties(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
     made = training(rng, clocks)
     half = rng.integers(0x7C00, size=clocks, dtype=np.uint16)
     half = np.where(rng.random(clocks) < 0.5, half % 0x800, half).astype(np.uint16)
+    half = np.where(rng.random(clocks) < 0.1, 0x7BFF, half).astype(np.uint16)
     after = (half + np.uint16(1)).view(np.float16).astype(np.float64)
     low = half.view(np.float16).astype(np.float64)
     after = np.where(np.isinf(after), 65536.0, after)
     middle = ((low + after) / 2).astype(np.float32).view(np.uint32)
     sign = rng.integers(2, size=clocks, dtype=np.uint32) << np.uint32(31)
-    weight = middle + rng.integers(-1, 2, size=clocks).astype(np.uint32) | sign
+    weight = middle + rng.integers(-1, 2, size=clocks).astype(np.uint32)
+    # Between the largest FP16 number and twice that: infinities.
+    above = np.uint32(0x47800000) | rng.integers(1 << 23, size=clocks, dtype=np.uint32)
+    weight = np.where(rng.random(clocks) < 0.1, above, weight) | sign
     return made._replace(i_weight=weight, learning_rate=_still(clocks, 0))
 
 
@@ -109,10 +113,17 @@ def products(rng: np.random.Generator, clocks: int) -> UpdateStimulus:
         return (exponent << 23 | fraction).astype(np.uint32)
 
     zeros = np.zeros(clocks, np.uint32)
+    velocity, momentum = few_bits(exponents), few_bits(others)
+    # (2^23 + 1) (2^24 - 1) at the exponent where it is a little more than half of the smallest
+    # subnormal: all that decides is far below the places that are kept.
+    just_more = rng.random(clocks) < 0.2
+    exponents = rng.integers(1, 103, size=clocks)
+    velocity = np.where(just_more, exponents << 23 | 1, velocity).astype(np.uint32)
+    momentum = np.where(just_more, (103 - exponents) << 23 | 0x7FFFFF, momentum)
     return made._replace(
         i_gradient=np.zeros(clocks, np.uint16),
-        i_velocity=few_bits(exponents),
-        momentum=few_bits(others),
+        i_velocity=velocity,
+        momentum=momentum.astype(np.uint32),
         decay=zeros,
         decay_pruned=zeros,
     )

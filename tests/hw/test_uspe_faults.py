@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import types
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("amaranth")
@@ -13,6 +9,7 @@ pytest.importorskip("amaranth")
 import hw.sat.uspe
 import hw.sat.uspe_unit
 from hw.verify import verify
+from tests.hw.mutants import mutant
 
 MACHINE = {"m_max": 4, "n_max": 2, "interleave": 3, "rows": 4, "mul_latency": 2, "add_latency": 3}
 
@@ -94,16 +91,6 @@ FAULTS = {
     ),
     "reference keeps a taken word": (*REFERENCE, "                    north = None\n", ""),
 }
-
-
-def mutant(module_name, old, new):
-    """The module, compiled from its source with the one place `old` replaced by `new`."""
-    original = importlib.import_module(module_name)
-    source = Path(original.__file__).read_text()
-    assert source.count(old) == 1, f"{old!r} must occur once in {module_name}"
-    module = types.ModuleType(module_name)
-    exec(compile(source.replace(old, new), original.__file__, "exec"), vars(module))
-    return module
 
 
 @pytest.mark.parametrize("fault", FAULTS)
