@@ -36,9 +36,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def layer(tmp_path_factory):
+def layer():
     """A 3x3 convolution of ResNet-18 with its real 2:8 mask."""
-    trace = extract("resnet18", prune="nm:2:8")
+    trace = extract("resnet18", prune="nm:2:8", phase="inference", batch=1)
     gemms = [operator for operator in trace.operators if isinstance(operator, Gemm)]
     return trace, next(gemm for gemm in gemms if "layer2.0.conv2" in gemm.name)
 
