@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = (
-    ("sad_{}", "changed since the epoch before (% of weights)"),
-    ("sad_{}_from_start", "changed since the start (% of weights)"),
+    ("sad_{}", "SAD to the epoch before\n(% of weights)"),
+    ("sad_{}_from_start", "SAD to the start\n(% of weights)"),
 )
 _STYLES: dict[str, Literal["-", "--"]] = {"forward": "-", "backward": "--"}
 
@@ -27,6 +27,7 @@ def draw_divergence(table: pd.DataFrame, pattern: str) -> Plate:
         pattern: the one that is drawn; the data holds all of them.
     """
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
     networks = list(dict.fromkeys(table["network"]))
     methods = [
@@ -57,6 +58,7 @@ def draw_divergence(table: pd.DataFrame, pattern: str) -> Plate:
             axes.set_ylabel(label)
             axes.set_ylim(bottom=0)
             axes.set_xlim(left=0)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     lines = [Line2D([], [], color=colours[name]) for name in methods]
     kinds = [Line2D([], [], color=INK, linestyle=style) for style in _STYLES.values()]
     labels = [method_label(name) for name in methods]
