@@ -12,7 +12,7 @@ from tests.cli.command_line import call, done, refused
 
 VERBS = [
     "compare", "emit", "export", "extract", "inspect", "machines", "report", "run", "sweep",
-    "verify",
+    "synth", "verify",
 ]  # fmt: skip
 HEAVY = ["numba", "numpy", "pandas", "matplotlib", "torch", "amaranth", "pydantic", "rich"]
 

@@ -115,7 +115,14 @@ def report_of(unit):
     return verify("sat", unit=unit, cases=CASES[unit], overrides=MACHINE, simulator="amaranth")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+#: A third in every run, the rest with the slow tests.
+SAMPLED = [
+    pytest.param(fault, marks=[] if number % 3 == 0 else [pytest.mark.slow])
+    for number, fault in enumerate(FAULTS)
+]
+
+
+@pytest.mark.parametrize("fault", SAMPLED)
 def test_fault_is_found(monkeypatch, fault):
     unit, module_name, name, user, old, new = FAULTS[fault]
     monkeypatch.setattr(user, name, getattr(mutant(module_name, old, new), name))
