@@ -70,6 +70,15 @@ def test_a_pickle_that_executes(tmp_path: Path, canary: Path, protocol: int | No
     refused(path, "wants to run (posix|os).system; nothing in a file is executed|not a checkpoint")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_whole_models_instead_of_their_state(tmp_path: Path) -> None:
+    module, x = plain()
+    torch.save(module, tmp_path / "weights.pt")
+    refused(tmp_path / "weights.pt", "wants to run torch.nn.* save the state_dict alone")
+    torch.jit.save(torch.jit.trace(module, x), tmp_path / "weights.pt")
+    refused(tmp_path / "weights.pt", r"with TorchScript archives passed to ``torch.load``\)$")
+
+
 @pytest.mark.parametrize(
     ("changes", "match"),
     [

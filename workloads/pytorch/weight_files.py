@@ -121,6 +121,10 @@ def _reason(error: Exception) -> str:
     """First line of torch's reason; for a refused pickle, the global that it wanted."""
     wanted = _REFUSED_GLOBAL.search(str(error))
     if wanted is not None:
-        return f"its pickle wants to run {wanted[1]}; nothing in a file is executed"
-    first = str(error).strip().split("\n")[0]
+        return (
+            f"its pickle wants to run {wanted[1]}; nothing in a file is executed: save the "
+            "state_dict alone"
+        )
+    # torch goes on to advise reading the file unrestricted.
+    first = str(error).strip().split("\n")[0].split(". ")[0]
     return f"{type(error).__name__}: {first}"
