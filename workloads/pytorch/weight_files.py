@@ -21,6 +21,8 @@ _PACKED_TENSORS: list[Any] = [
     torch.sparse.SparseSemiStructuredTensorCUSPARSELT,
 ]
 _REFUSED_GLOBAL = re.compile(r"unsupported global:?(?: global)? (\S+)", re.IGNORECASE)
+#: Bytes that small members (TorchScript's code) may gain when they are unpacked.
+_COMPRESSED = 2**20
 #: What zipfile raises on an archive with wrong bytes in it, besides OSError.
 DAMAGE: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
@@ -91,7 +93,7 @@ def refuse_inflating_archive(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except DAMAGE as error:
         raise InputError(f"{path}: damaged archive ({error})") from None
-    if inflated > size:
+    if inflated > size + _COMPRESSED:
         raise InputError(
             f"{path}: an archive of {size} bytes that unpacks to {inflated}; torch stores tensors "
             "uncompressed, this is refused"
