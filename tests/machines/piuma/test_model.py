@@ -114,7 +114,7 @@ def test_other_operators_are_refused() -> None:
 
 
 def test_too_much_memory_is_refused() -> None:
-    wide = spgemm_trace("p", matrix(4, 4, 0.5, 1), matrix(4, 40_000_000, 1e-7, 2))
+    wide = spgemm_trace("p", matrix(4, 4, 0.5, 1), matrix(4, 12_000_000, 1e-6, 2))
     with pytest.raises(InputError, match="GiB of simulated memory"):
         run(wide, "piuma", overrides={"kernel": "rowwise"})
 
