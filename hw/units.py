@@ -21,6 +21,9 @@ UNITS: dict[str, dict[str, str]] = {
         "wuve": "hw.sat.wuve_unit",
         "stce": "hw.sat.stce_unit",
     },
+    "piuma": {
+        "hash_bank": "hw.piuma.hash_bank_unit",
+    },
 }
 
 

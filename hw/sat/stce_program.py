@@ -79,10 +79,21 @@ class Program:
         self.taken = 0  # clock in which it took the last
 
     def fill(self, one: ArrayPass, clock: int | None = None) -> int:
-        """Write the operands of a pass from `clock` on; returns the first clock after."""
+        """Write the operands of a pass from `clock` on; returns the first clock after.
+
+        Raises:
+            ValueError: they, or the results, do not fit the buffers.
+        """
         made = self._made
         first = self.clock if clock is None else clock
         rows, blocks, _ = one.blocks.shape
+        for name, needed in (
+            ("west_blocks", blocks),
+            ("north_entries", len(one.values)),
+            ("south_words", one.words(self._spec)),
+        ):
+            if needed > getattr(self._spec, name):
+                raise ValueError(f"the pass needs {name} of at least {needed}")
         a = first + np.arange(rows * blocks)
         made.a_valid[a] = True
         made.a_row[a] = np.repeat(np.arange(rows), blocks)

@@ -11,6 +11,7 @@ from hw.sat.stce_program import ArrayPass, Program
 from hw.sat.stce_tile import array_pass
 from hw.verify import verify
 from sparsesim.errors import InputError
+from sparsesim.machines.registry import load_machine
 from sparsesim.machines.sat.array_ports import ArraySpec, array_spec
 from sparsesim.machines.sat.check import sequential_sums
 from sparsesim.machines.sat.im2col import matrix
@@ -70,7 +71,7 @@ def compare_with_the_simulator(spec: SatSpec, problem: Problem, dataflow: int, r
     shape = pass_shape(spec, problem, dataflow)
     tiles = operands(spec, shape, region, rng)
     outcome, sums = run_pass(shape, problem.image, region, *tiles)
-    array = array_spec(spec)
+    array = ArraySpec(pe=spec.uspe, cols=spec.cols)
     one = array_pass(array, shape, problem.image, region, *tiles)
     clocks, _, words = simulated(array, one)
     assert clocks == int(outcome[:WORDS].sum())
@@ -110,10 +111,26 @@ def test_the_array_freezes_where_the_simulator_counts_bank_conflicts(dataflow):
     rng = np.random.default_rng(1)
     outcome = compare_with_the_simulator(spec, problem, dataflow, region, rng)
     shape = pass_shape(spec, problem, dataflow)
-    array = array_spec(spec)
+    array = ArraySpec(pe=spec.uspe, cols=spec.cols)
     tiles = operands(spec, shape, region, rng)
     _, frozen, _ = simulated(array, array_pass(array, shape, problem.image, region, *tiles))
     assert frozen == outcome[BANK_CONFLICT] > 0
+
+
+def test_a_pass_that_does_not_fit_is_refused():
+    spec = ArraySpec(pe=load_machine("sat").spec.uspe, cols=2, west_blocks=4)
+    one = ArrayPass(
+        os=False, kept=1, used=1, units=[5], waits=[0],
+        blocks=np.zeros((32, 5, 32), np.uint16),
+        values=np.zeros((32, 2), np.uint16), indices=np.zeros((32, 2), np.uint8),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="west_blocks of at least 5"):
+        Program(spec, 1000).fill(one)
+
+
+def test_buffers_are_those_of_the_machine():
+    spec = array_spec(load_machine("sat").spec)
+    assert (spec.west_blocks, spec.north_entries, spec.south_words) == (2048, 16384, 32768)
 
 
 def test_buffers_must_be_powers_of_two():

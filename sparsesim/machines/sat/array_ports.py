@@ -21,19 +21,23 @@ Half = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]
 Single = npt.NDArray[np.uint32]
 
+_MOST_WORDS = 65536
+
 
 class ArraySpec(Record):
-    """What the array is made of (docs/rtl.md). The depths of the edge buffers are assumed."""
+    """What the array is made of (docs/rtl.md)."""
 
     pe: UspeSpec
     cols: int = Field(ge=1, le=1024, description="PE columns")
     west_blocks: int = Field(
-        default=512, ge=2, le=65536, description="blocks of m_max activations per array row"
+        default=512, ge=2, le=_MOST_WORDS, description="blocks of m_max activations per array row"
     )
     north_entries: int = Field(
-        default=512, ge=2, le=65536, description="weights with positions per array column"
+        default=512, ge=2, le=_MOST_WORDS, description="weights with positions per column"
     )
-    south_words: int = Field(default=512, ge=2, le=65536, description="results per array column")
+    south_words: int = Field(
+        default=512, ge=2, le=_MOST_WORDS, description="results per array column"
+    )
 
     @model_validator(mode="after")
     def _buildable(self) -> ArraySpec:
@@ -59,8 +63,23 @@ class ArraySpec(Record):
 
 
 def array_spec(machine: SatSpec) -> ArraySpec:
-    """The array of a SAT machine."""
-    return ArraySpec(pe=machine.uspe, cols=machine.cols)
+    """The array of a SAT machine; its buffers are spread over the rows and columns.
+
+    Each depth is the largest power of two that fits (a position takes a whole byte), at most 64 K.
+    """
+    block_bytes = 2 * machine.m_max
+    return ArraySpec(
+        pe=machine.uspe,
+        cols=machine.cols,
+        west_blocks=_depth(machine.act_buffer_bytes, machine.rows * block_bytes),
+        north_entries=_depth(machine.weight_buffer_bytes, machine.cols * 3),
+        south_words=_depth(machine.out_buffer_bytes, machine.cols * 4),
+    )
+
+
+def _depth(buffer_bytes: int, word_bytes: int) -> int:
+    words = max(2, buffer_bytes // word_bytes)
+    return min(_MOST_WORDS, 1 << words.bit_length() - 1)
 
 
 class ArrayStimulus(NamedTuple):

@@ -1,0 +1,1 @@
+"""Hardware units of PIUMA machines."""

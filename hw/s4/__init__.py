@@ -1,0 +1,1 @@
+"""Hardware units of S4 machines."""
