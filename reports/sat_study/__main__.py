@@ -13,7 +13,7 @@ from reports.sat_study.cases import NETWORKS
 from reports.sat_study.simulation import Progress
 from sparsesim.commands import options
 from sparsesim.commands.terminal import console, say
-from sparsesim.errors import SparseSimError
+from sparsesim.errors import InputError, SparseSimError
 
 
 @click.command()
@@ -70,4 +70,5 @@ if __name__ == "__main__":
     try:
         main()
     except SparseSimError as error:
-        sys.exit(f"error: {error}")
+        say(f"error: {error}")
+        sys.exit(2 if isinstance(error, InputError) else 1)
