@@ -18,7 +18,7 @@ from sparsesim.commands.terminal import say
 @options.out_folder
 @options.force
 def emit(machine: str, unit: str, overrides: dict[str, Any], out: Path, force: bool) -> None:
-    """Write a unit of a machine as Verilog-2005 with a manifest."""
+    """Write a unit as Verilog-2005 with wrapper, testbench, constraints and manifest."""
     from hw.emit import emit as write
 
     for path in write(machine, out, unit=unit, overrides=overrides, force=force):

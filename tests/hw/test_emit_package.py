@@ -20,7 +20,14 @@ from hw.component_ports import Port
 from hw.emit import emit
 from sparsesim.errors import InputError
 
-SMALL = {"rows": 2, "cols": 2, "m_max": 4, "n_max": 2, "interleave": 2}
+SMALL = {
+    "rows": 2,
+    "cols": 2,
+    "m_max": 4,
+    "n_max": 2,
+    "interleave": 2,
+    **{f"{name}_buffer_bytes": 1024 for name in ("act", "weight", "out")},
+}
 UNITS = ("uspe", "sore", "wuve", "stce")
 
 
