@@ -105,7 +105,7 @@ def _vector_time(
     operations = lane_operations(step, spec)
     energy["vector"] = operations * energy_pj("vector_operation", spec.node_nm)
     functions = "+".join(part.function for part in step.parts)
-    estimate = ceil(estimated_clocks(step, tensors, spec))
+    estimate = ceil(estimated_clocks(step, tensors, spec)) + 2 * spec.dram_latency
     return _operator_time("vector", functions, time, estimate, energy)
 
 
@@ -134,7 +134,7 @@ def _update_time(step: UpdateStep, time: UpdateTime, spec: SatSpec) -> OperatorT
         "update",
         operator.function,
         time.engine,
-        max(paced, ceil(moved / spec.dram_bytes_per_clock)),
+        _streamed(paced, moved, time.engine.stall_cycles["fill_drain"], spec),
         energy,
         pattern=" ".join(["dense"] * step.dense_copy + copies),
         beside=beside,
@@ -147,7 +147,7 @@ def _reduction_time(step: ReductionStep, spec: SatSpec, fidelity: str) -> Operat
     energy["sort"] = _compare_energy(step.elements, step.pattern, spec)
     moved = sum(size for name, size in time.bytes.items() if name.startswith("dram_"))
     kept = f"{step.pattern.n}:{step.pattern.m}"
-    estimate = max(time.busy_cycles, ceil(moved / spec.dram_bytes_per_clock))
+    estimate = _streamed(time.busy_cycles, moved, time.stall_cycles["fill_drain"], spec)
     beside: tuple[EngineShare, ...] = ()
     if step.holds_array:
         waits = dict.fromkeys(STALL_CAUSES, 0) | {"input": time.total_cycles}
@@ -155,6 +155,11 @@ def _reduction_time(step: ReductionStep, spec: SatSpec, fidelity: str) -> Operat
     return _operator_time(
         "sorter", f"select {kept}", time, estimate, energy, pattern=kept, beside=beside
     )
+
+
+def _streamed(lanes: int, moved: int, drain: int, spec: SatSpec) -> int:
+    """Offline estimate: the longer of lanes and DRAM stream, drain, first load and last store."""
+    return max(lanes, ceil(moved / spec.dram_bytes_per_clock)) + drain + 2 * spec.dram_latency
 
 
 def _compare_energy(elements: int, pattern: NM, spec: SatSpec) -> float:
