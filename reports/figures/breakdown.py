@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _COUNTS = ("busy_cycles", *STALL_COLUMNS)
 
 
+#: More bars per run are not readable; the data lists every engine.
+MAX_ENGINES = 8
+
+
 def engine_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Busy and stall cycles of every engine of every run; each row adds up to its total."""
     import pandas as pd
@@ -60,17 +64,19 @@ def phase_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def draw_engines(runs: Sequence[Run]) -> Plate:
-    """One bar per engine and run."""
-    table = engine_table(runs)
+    """One bar per engine and run, of the first `MAX_ENGINES` engines of each run."""
+    full = engine_table(runs)
+    table = full.groupby("run", sort=False).head(MAX_ENGINES).reset_index(drop=True)
     labels = [f"{row.run}, {row.engine}" for row in table.itertuples()]
     changes = table["run"].ne(table["run"].shift())
+    drawn = "" if len(table) == len(full) else f" Of each run the first {MAX_ENGINES} engines."
     return Plate(
         "cycles-engines",
         "Cycles by stall cause, whole run",
         "Every clock of an engine is busy or has exactly one stall cause. Left: absolute, with the "
-        "total; right: share of the total cycles in percent.",
+        "total; right: share of the total cycles in percent." + drawn,
         _draw(table, labels, {row for row in range(len(table)) if changes[row]}, "engine"),
-        table,
+        full,
         wide=True,
     )
 

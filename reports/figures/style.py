@@ -43,6 +43,8 @@ ENERGY_COLOURS = {
     "scratchpad": "#DDCC77",
     "dram": "#882255",
     "vector": "#BBBBBB",
+    "sort": "#AA4499",
+    "instruction": "#117733",
 }
 PHASE_COLOURS = {"FF": "#4477AA", "BP": "#EE6677", "WU": "#228833", "inference": "#4477AA"}
 DENSE_COLOUR = "#BBBBBB"
