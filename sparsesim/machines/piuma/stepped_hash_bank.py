@@ -122,7 +122,7 @@ def _run(
             read = memory[address]
             done = True
         else:
-            hashes = op == HASH_AADD or op == HASH_AFADD
+            hashes = op in (HASH_AADD, HASH_AFADD)
             where = address
             if hashes:
                 where = (address + slot) % slots + (slots if adding else 0)
@@ -148,9 +148,9 @@ def _run(
                     if op == CAS:
                         if read == tag:
                             memory[where] = value
-                    elif op == AADD or op == HASH_AADD:
+                    elif op in (AADD, HASH_AADD):
                         memory[where] = read + value
-                    elif op == AFADD or op == HASH_AFADD:
+                    elif op in (AFADD, HASH_AFADD):
                         addend[0] = value
                         floats[where] += float_addend[0]
                         if np.isnan(floats[where]):
