@@ -16,7 +16,7 @@ help:
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[torch,rtl,test,distributed]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[torch,rtl,synth,test,distributed]'
 	touch $@
 
 lint: $(STAMP)

@@ -1,4 +1,4 @@
-"""The verb `emit`: a machine's unit as Verilog."""
+"""The verb `emit`: a unit of a machine as Verilog-2005, with wrapper, testbench and constraints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparsesim.commands.terminal import say
 @options.out_folder
 @options.force
 def emit(machine: str, unit: str, overrides: dict[str, Any], out: Path, force: bool) -> None:
-    """Write a unit as Verilog-2005 with wrapper, testbench, constraints and manifest."""
+    """Write a unit as Verilog, with all that synthesis and simulation need."""
     from hw.emit import emit as write
 
     for path in write(machine, out, unit=unit, overrides=overrides, force=force):
