@@ -18,7 +18,7 @@ from sparsesim.commands.terminal import say
 @options.out_folder
 @options.force
 def emit(machine: str, unit: str, overrides: dict[str, Any], out: Path, force: bool) -> None:
-    """Write a unit as Verilog, with all that synthesis and simulation need."""
+    """Write a unit as Verilog with wrapper and testbench."""
     from hw.emit import emit as write
 
     for path in write(machine, out, unit=unit, overrides=overrides, force=force):
