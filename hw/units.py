@@ -24,6 +24,9 @@ UNITS: dict[str, dict[str, str]] = {
     "piuma": {
         "hash_bank": "hw.piuma.hash_bank_unit",
     },
+    "s4": {
+        "spu": "hw.s4.spu_unit",
+    },
 }
 
 

@@ -11,6 +11,8 @@ from sparsesim.machines.piuma.hash_bank_ports import (
     FILL,
     HASH_AADD,
     HASH_AFADD,
+    LD,
+    ST,
     HashBankSpec,
     HashBankStimulus,
     quiet,
@@ -28,6 +30,7 @@ _FLOATS = np.array(
 )
 #: Regions wrap around the end of the table only where it is so small that it is emptied soon.
 _WRAPPED_SLOTS = 64
+_INFINITY = np.uint64(0x7FF0000000000000)
 _SIGN = np.uint64(1) << np.uint64(63)
 
 
@@ -94,11 +97,14 @@ def _often(rng: np.random.Generator, clocks: int, always: bool) -> npt.NDArray[n
 
 
 def _operations(rng: np.random.Generator, clocks: int, case: int) -> npt.NDArray[np.int64]:
-    """Only hash operations, hash operations with loads, or everything."""
+    """Only hash operations, stores and sums, hash operations with loads, or everything."""
     if case % 3 == 0:
         return rng.choice([HASH_AADD, HASH_AFADD], size=clocks)
+    if case % 6 == 1:
+        # sums of pairs: what the adder of binary64 does in its corners
+        return rng.choice([ST, AFADD], size=clocks)
     if case % 3 == 1:
-        return rng.choice([0, AFADD, HASH_AADD, HASH_AFADD], p=[0.2, 0.2, 0.2, 0.4], size=clocks)
+        return rng.choice([LD, AFADD, HASH_AADD, HASH_AFADD], p=[0.2, 0.2, 0.2, 0.4], size=clocks)
     return rng.integers(8, size=clocks)
 
 
@@ -132,7 +138,7 @@ def _values(
 ) -> npt.NDArray[np.uint64]:
     """Usual floats, floats that cancel, landmarks, or any bits."""
     clocks = op.size
-    kind = case % 5
+    kind = case // 2 % 5
     if kind == 0:
         return rng.normal(size=clocks).view(np.uint64)
     if kind == 1:
@@ -141,7 +147,9 @@ def _values(
         near = rng.integers(4, size=clocks).astype(np.uint64)
         return (rng.choice(some, size=clocks).view(np.uint64) ^ near) ^ signs
     if kind == 2:
-        return rng.choice(_FLOATS, size=clocks) ^ (
+        # few of them, or pairs that matter are rare; infinity always
+        some = np.append(rng.choice(_FLOATS, size=4), _INFINITY)
+        return rng.choice(some, size=clocks) ^ (
             rng.integers(2, size=clocks).astype(np.uint64) * _SIGN
         )
     if kind == 3:
