@@ -311,10 +311,9 @@ def _issue(
         return
 
     sole = kept == 1 and not output_stationary
+    used = 1 if sole else min(interleave, state[_LEFT])
     if output_stationary:
         used = state[_USED]
-    else:
-        used = 1 if sole else min(interleave, state[_LEFT])
     left = state[_LEFT] - (1 if output_stationary else used)
     last_slot = state[_SLOT] == kept - 1
     over = state[_UNIT_LAST] != 0 and left == 0
