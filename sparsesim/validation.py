@@ -33,11 +33,15 @@ def one_line(where: str, error: ValidationError) -> InputError:
     """Turn the first fault of a validation into an `InputError` naming `where` and the field."""
     faults = error.errors(include_url=False)
     first = faults[0]
-    field = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    field = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     got = "" if first["type"] == "missing" else f" (got {shown(first['input'])})"
+    if not field:
+        # A rule over several fields names them itself; the whole record would say nothing more.
+        own_rule = first["type"] == "value_error"
+        field, got = ("", "") if own_rule else ("(top level)", got)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    text = f"{where}: {field}: {message}{got}{more}"
+    text = ": ".join(part for part in (where, field, f"{message}{got}{more}") if part)
     return InputError(" ".join(text.splitlines()))  # a field's name may hold line breaks
 
 

@@ -120,8 +120,12 @@ def build_machine(
     try:
         spec = spec_type.model_validate(values)
     except ValidationError as error:
-        faulty = {str(fault["loc"][0]) for fault in error.errors()[:1] if fault["loc"]}
-        raise one_line("--set" if faulty & overrides.keys() else where, error) from None
+        first = error.errors()[0]["loc"]
+        if not first:  # a rule over several fields: either may be the cause
+            where = f"{where} with --set" if overrides else where
+        elif first[0] in overrides:
+            where = "--set"
+        raise one_line(where, error) from None
     return Machine(file.name, file.family, file.description, spec, provenance)
 
 

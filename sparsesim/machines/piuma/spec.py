@@ -45,7 +45,7 @@ class PiumaSpec(Record):
     )
     chunk: int = Field(ge=1, le=4096, description="elements of A in one token of smash_v4")
     sample_rows: int = Field(
-        ge=0, description="rows of A that are simulated, drawn at random; 0 = all"
+        ge=0, le=2**31, description="rows of A that are simulated, drawn at random; 0 = all"
     )
 
     cores: int = Field(ge=1, le=64, description="cores, each with scratchpad and DRAM")
@@ -60,13 +60,13 @@ class PiumaSpec(Record):
         ge=1, le=32, description="clocks between two instructions, single-threaded pipeline"
     )
 
-    cache_bytes: int = Field(ge=64, description="data cache per pipeline; a power of two")
+    cache_bytes: int = Field(ge=64, le=2**24, description="data cache per pipeline; a power of two")
     cache_line_bytes: Literal[8, 16, 32, 64, 128] = Field(description="cache line")
     cache_ways: int = Field(ge=1, le=16, description="ways of a set; a power of two")
     cache_cycles: int = Field(ge=1, le=64, description="load to use on a hit")
     cache_inputs: bool = Field(description="whether loads of A and B go through the cache")
 
-    spad_bytes: int = Field(ge=4096, description="scratchpad per core; a power of two")
+    spad_bytes: int = Field(ge=4096, le=2**30, description="scratchpad per core; a power of two")
     spad_banks: int = Field(ge=1, le=1024, description="scratchpad banks; a power of two")
     spad_cycles: int = Field(ge=3, le=256, description="load to use, bank free")
     atomic_cycles: int = Field(
@@ -75,13 +75,13 @@ class PiumaSpec(Record):
 
     dram_channels: int = Field(ge=1, le=64, description="channels per core; a power of two")
     dram_banks: int = Field(ge=1, le=64, description="banks per channel; a power of two")
-    dram_row_bytes: int = Field(ge=64, description="row of a bank; a power of two")
+    dram_row_bytes: int = Field(ge=64, le=2**20, description="row of a bank; a power of two")
     dram_burst: int = Field(ge=1, le=64, description="clocks of data bus per 8 bytes")
     dram_trcd: int = Field(ge=1, le=200, description="activate to column command")
     dram_tcl: int = Field(ge=1, le=200, description="column command to data")
     dram_trp: int = Field(ge=1, le=200, description="precharge to activate")
     dram_tras: int = Field(ge=1, le=400, description="activate to precharge")
-    dram_trefi: int = Field(ge=0, description="clocks between refreshes; 0 = none")
+    dram_trefi: int = Field(ge=0, le=2**32, description="clocks between refreshes; 0 = none")
     dram_trfc: int = Field(ge=0, le=2000, description="clocks of a refresh")
     dram_path_cycles: int = Field(
         ge=2, le=1000, description="pipeline to DRAM command and data to pipeline, together"

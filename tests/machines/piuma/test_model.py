@@ -98,6 +98,10 @@ def test_dense_operands() -> None:
         (trace, {"cores": 65}, "cores: .*less than or equal to 64"),
         (trace, {"dram_trefi": 100}, "must exceed dram_trfc"),
         (trace, {"cache_bytes": 64, "cache_ways": 4}, "at least one set"),
+        (trace, {"cache_bytes": 2**40}, "cache_bytes: .*less than or equal to"),
+        (trace, {"spad_bytes": 2**40}, "spad_bytes: .*less than or equal to"),
+        (trace, {"dram_row_bytes": 2**40}, "dram_row_bytes: .*less than or equal to"),
+        (trace, {"dram_trefi": 10**20}, "dram_trefi: .*less than or equal to"),
     ],
 )
 def test_refusals(make: Any, overrides: dict[str, Any], message: str) -> None:
