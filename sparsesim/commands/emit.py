@@ -13,13 +13,15 @@ from sparsesim.commands.terminal import say
 
 @click.command()
 @click.argument("machine", metavar="NAME|FILE.yaml")
-@click.option("--unit", default="uspe", show_default=True, help="Unit of the machine's family.")
+@click.option("--unit", show_default="the family's first", help="Unit of the machine's family.")
 @options.overrides
 @options.out_folder
 @options.force
-def emit(machine: str, unit: str, overrides: dict[str, Any], out: Path, force: bool) -> None:
+def emit(machine: str, unit: str | None, overrides: dict[str, Any], out: Path, force: bool) -> None:
     """Write a unit as Verilog with wrapper and testbench."""
     from hw.emit import emit as write
+    from hw.units import resolve_machine, unit_names
 
+    unit = unit or unit_names(resolve_machine(machine, overrides))[0]
     for path in write(machine, out, unit=unit, overrides=overrides, force=force):
         say(str(path))

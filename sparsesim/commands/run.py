@@ -61,7 +61,7 @@ def run(
     write_folder(result, out, force)
     say(
         f"{out}: {result.total_cycles} cycles, {result.seconds:.6g} s, {result.energy_j:.6g} J "
-        f"({len(result.operators)} operators, {fidelity})"
+        f"({sum(not op.is_share for op in result.operators)} operators, {fidelity})"
     )
     if result.padding is not None:
         say(

@@ -33,8 +33,11 @@ def console() -> Console:
     """A rich console on stderr; wide enough for a table where stderr is not a terminal."""
     from rich.console import Console
 
-    found = Console(stderr=True, highlight=False)
-    return found if found.is_terminal else Console(stderr=True, width=_WIDTH_OF_A_FILE)
+    # Words of the user are printed as they are: rich would read `:zero:` as the name of an emoji.
+    found = Console(stderr=True, highlight=False, emoji=False)
+    if found.is_terminal:
+        return found
+    return Console(stderr=True, highlight=False, emoji=False, width=_WIDTH_OF_A_FILE)
 
 
 def print_table(
@@ -86,8 +89,10 @@ def progress_bar(activity: str) -> Iterator[Callable[[int, int], None]]:
 @contextmanager
 def spinner(activity: str) -> Iterator[Callable[[str], None]]:
     """A spinner on stderr, where it is a terminal; called with a line, it prints it above."""
+    from rich.text import Text
+
     shown = console()
-    with shown.status(activity) if shown.is_terminal else _nothing():
+    with shown.status(Text(activity)) if shown.is_terminal else _nothing():
         yield lambda line: shown.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -86,6 +86,11 @@ class OperatorResult:
         return self.end_cycle - self.start_cycle
 
     @property
+    def is_share(self) -> bool:
+        """Whether this is another engine's share of an operator (``operator@engine``)."""
+        return self.operator.endswith(f"@{self.engine}")
+
+    @property
     def dram_bytes(self) -> int:
         return sum(count for stream, count in self.bytes.items() if stream.startswith("dram_"))
 

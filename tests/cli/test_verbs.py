@@ -53,6 +53,20 @@ def test_emit(tmp_path: Path) -> None:
     assert "endmodule" in (tmp_path / "rtl" / "uspe.v").read_text()
 
 
+def test_emit_takes_the_first_unit_of_any_family(tmp_path: Path) -> None:
+    pytest.importorskip("amaranth", reason="Amaranth is not installed")
+    done("emit", "piuma", "-o", tmp_path / "rtl")
+    manifest = json.loads((tmp_path / "rtl" / "manifest.json").read_text())
+    assert manifest["unit"] == "hash_bank"
+
+
+def test_run_counts_operators_not_engines(tmp_path: Path) -> None:
+    done("extract", "uniform:rows=4,edges=5", "-o", tmp_path / "p.trace")
+    result = done("run", tmp_path / "p.trace", "--machine", "piuma", "-o", tmp_path / "r")
+    assert "(1 operators, fast)" in result.stderr
+    assert len(read_folder(tmp_path / "r").operators) > 1
+
+
 def test_sweep(tmp_path: Path, trace: Path) -> None:
     space = tmp_path / "space.yaml"
     space.write_text(f"machine: sat\nset:\n  rows: [8, 16]\ntrace:\n  files: [{trace.name}]\n")
