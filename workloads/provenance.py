@@ -69,7 +69,7 @@ def pruning_notes(
         notes.append(DENSE_NOTE)
     elif method == "dense":
         notes.append("--method dense: nothing is pruned")
-    elif not training and not builder.masks.records:
+    elif not training and not builder.has_sparse_product():
         notes.append(f"method {method} leaves the forward pass dense: nothing is pruned")
     if training and builder.has_strided_convolution():
         notes.append(STRIDED_BP_NOTE)

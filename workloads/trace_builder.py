@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sparsesim.trace import (
+    Dense,
     Elementwise,
     Gemm,
     Manifest,
@@ -133,6 +134,13 @@ class TraceBuilder:
             isinstance(operator, Gemm)
             and operator.conv is not None
             and max(operator.conv.stride) > 1
+            for operator in self._operators
+        )
+
+    def has_sparse_product(self) -> bool:
+        """Whether some product claims a pattern for its operand B."""
+        return any(
+            isinstance(operator, Gemm) and not isinstance(operator.b.pattern, Dense)
             for operator in self._operators
         )
 

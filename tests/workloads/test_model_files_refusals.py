@@ -131,6 +131,12 @@ def test_sparse_tensors_with_positions_outside(tmp_path: Path) -> None:
     refused(tmp_path / "weights.pt", "not a checkpoint of tensors alone")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_bare_pickle_is_refused_without_a_warning_beside(tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_bytes(pickle.dumps({"0.weight": print}, protocol=4))
+    refused(tmp_path / "weights.pt", "not a checkpoint of tensors alone")
+
+
 def test_broken_weight_files(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.nn.utils import prune  # noqa: E402
 
 from sparsesim.errors import InputError  # noqa: E402
-from sparsesim.trace import NM, Balanced, Gemm, Trace, Unstructured, load, save  # noqa: E402
+from sparsesim.trace import NM, Balanced, Dense, Gemm, Trace, Unstructured, load, save  # noqa: E402
 from sparsesim.trace.masks import unpack  # noqa: E402
 from tests.workloads import capture_models  # noqa: E402
 from workloads.extract import extract  # noqa: E402
@@ -273,6 +273,17 @@ def test_lazy_extraction_reads_no_weights() -> None:
     assert (unpack(trained.mask(backward), 32).reshape(64, 4, 8).sum(2) == 2).all()
     with pytest.raises(InputError, match="--lazy: no weights are read"):
         extract(f"{HERE}:plain", lazy=True, checkpoint=Path("a.pt"))
+
+
+@pytest.mark.parametrize(("method", "notes"), [("bdwp", 0), ("sdwp", 1)])
+def test_a_structure_stated_without_a_mask_is_not_called_dense(method: str, notes: int) -> None:
+    trace = extract(
+        f"{HERE}:plain", phase="inference", lazy=True, batch=2, method=method,
+        prune="nm:2:8:outputs" if method == "bdwp" else "nm:2:8",
+    )  # fmt: skip
+    said = trace.manifest.provenance.get("notes", [])
+    assert (gemm(trace, "b").b.pattern == Dense()) == bool(notes)
+    assert sum("nothing is pruned" in note for note in said) == notes
 
 
 class MaskBuffers(nn.Module):
