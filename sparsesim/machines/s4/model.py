@@ -15,8 +15,9 @@ from sparsesim.machines.inference_steps import (
     static_tensors,
 )
 from sparsesim.machines.operator_time import OperatorTime
+from sparsesim.machines.s4.activation_skipping import without_dead_steps
 from sparsesim.machines.s4.balance import padding_report, refuse_unbalanced
-from sparsesim.machines.s4.filters import Filters, filters_of
+from sparsesim.machines.s4.filters import Filters, filters_of, uniform_kept
 from sparsesim.machines.s4.gemm import ChipTime, Traffic, simulate_gemm, traffic_of
 from sparsesim.machines.s4.placement import Placement, place
 from sparsesim.machines.s4.spec import S4Spec
@@ -101,10 +102,15 @@ class _Chip:
         by_operand: dict[Any, Filters] = {}
         for op in trace.operators:
             if isinstance(op, Gemm):
-                real = op.b.mask if "/" not in str(op.b.pattern) else None
-                key = (op.n, op.k, op.group_axis, op.groups, str(op.b.pattern), real)
+                uniform = uniform_kept(op.b, spec) in spec.kept_allowed
+                real = None if uniform else op.b.mask  # only then do its bits matter
+                static = op.b.tensor in self.static
+                height = min(op.m, spec.rows + 1)
+                pattern = str(op.b.pattern)
+                key = (op.n, op.k, op.group_axis, op.groups, pattern, real, static, height)
                 if key not in by_operand:
-                    by_operand[key] = filters_of(trace, op, spec)
+                    stored = filters_of(trace, op, spec)
+                    by_operand[key] = without_dead_steps(stored, op, spec) if static else stored
                 self.filters[op.name] = by_operand[key]
         self.place: Placement = place(trace, self.filters, spec, batch_of(trace), self.static)
         self.chunks = max(1, min(spec.stream_chunks, batch_of(trace) // spec.dies))

@@ -163,3 +163,20 @@ def test_check_runs_padded_masks_through_the_stepped_core(
 def test_pad_needs_a_machine_with_a_pattern() -> None:
     with pytest.raises(InputError, match="--pad: machine family 'sat'"):
         run(masked(balanced(8, 32, 8, 2), NM(n=2, m=8)), "sat", pad=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept", "low", "high"),
+    [(1, 32, 0.45, 0.55), (2, 32, 0.7, 0.8), (16, 32, 0.99, 1.0), (1, 2, 0.99, 1.0)],
+)
+def test_zero_activations_save_steps_only_in_dense_layers_of_few_rows(
+    rows: int, kept: int, low: float, high: float
+) -> None:
+    mask = balanced(64, 2048, 32, kept)
+    trace = masked(mask, Balanced(group=32, kept=kept), rows)
+
+    def busy(density: float) -> int:
+        result = run(trace, "s4", overrides={"activation_density": density})
+        return next(op.macs_effective for op in result.operators if op.operator == "fc")
+
+    assert low <= busy(0.5) / busy(1.0) <= high
