@@ -70,11 +70,11 @@ def read_pickle(path: Path) -> Any:
     try:
         # Without the check, a sparse tensor may point outside of its own shape.
         checked = torch.sparse.check_sparse_tensor_invariants(True)
-        with torch.serialization.safe_globals(_PACKED_TENSORS), checked:
-            with warnings.catch_warnings():
-                # Of pickle protocols other than torch's: what cannot be read is refused below.
-                warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-                return torch.load(path, map_location="cpu", weights_only=True)
+        allowed = torch.serialization.safe_globals(_PACKED_TENSORS)
+        with allowed, checked, warnings.catch_warnings():
+            # Of pickle protocols other than torch's: what cannot be read is refused below.
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # torch reports a foreign file in many ways
