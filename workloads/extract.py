@@ -27,6 +27,7 @@ from workloads.provenance import (
     pruning_notes,
 )
 from workloads.pruning.allocation import GlobalMagnitude
+from workloads.pruning.group_quantisation import GroupQuantised, quantised_how
 from workloads.pruning.methods import plan_layers
 from workloads.pruning.weight_masks import WeightMasks
 from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_pruning
@@ -145,6 +146,8 @@ def extract(
     if lazy and isinstance(pattern, GlobalMagnitude):
         raise InputError(f"--prune {prune}: needs the weights, which a lazy network has not")
     training = phase == "training"
+    if training and isinstance(pattern, GroupQuantised):
+        raise InputError(f"--prune {prune}: quantises for inference; add --phase inference")
     dense = isinstance(pattern, Dense) or method == "dense"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -204,6 +207,11 @@ def extract(
         "torch": str(torch.__version__),
         **({"lazy": "masks are drawn from the seed when they are read"} if lazy else {}),
         **({"stored_as": rules} if rules else {}),
+        **(
+            quantised_how(pattern, graph.weights, plans, lazy)
+            if isinstance(pattern, GroupQuantised) and not dense
+            else {}
+        ),
         **measured_how(activations, kv_cache, inputs, running),
         **learned,
     }

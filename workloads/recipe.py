@@ -9,6 +9,7 @@ from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense, Unstructured
 from sparsesim.validation import did_you_mean, shown
 from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude
+from workloads.pruning.group_quantisation import GroupQuantised
 from workloads.pruning.methods import TRAINING_METHODS
 from workloads.pruning.structures import (
     AlongOutputs,
@@ -32,6 +33,8 @@ PHASES: tuple[str, ...] = get_args(TracePhase)
 BALANCED_GROUP = 32
 BALANCED_SPARSITIES = (1, 2, 4, 8, 16, 32)
 MAX_M = 1024
+#: Widths of the codes of group-quantised weights.
+MIN_BITS, MAX_BITS = 2, 8
 _FORMS: dict[str, str] = {
     "detect": "detect",
     "none": "none",
@@ -41,6 +44,7 @@ _FORMS: dict[str, str] = {
     "erk": "erk:P",
     "global": "global:P",
     "block": "block:RxC:P",
+    "gqsa": "gqsa:G:P[:BITS]",
     "fanin": "fanin:P",
     "butterfly": "butterfly:B",
 }
@@ -74,6 +78,8 @@ def parse_pruning(text: str) -> Pruning:
         return ConstantFanIn(_density(text, word, arguments))
     if word == "block":
         return _block(text, arguments)
+    if word == "gqsa":
+        return _group_quantised(text, arguments)
     if word == "butterfly":
         (block,) = _whole(text, word, arguments, "butterfly:8")
         return FlatButterfly(block)
@@ -132,6 +138,19 @@ def _block(text: str, arguments: list[str]) -> Blocks:
     return Blocks(rows, columns, _density(text, "block", arguments[1:]))
 
 
+def _group_quantised(text: str, arguments: list[str]) -> GroupQuantised:
+    (group,) = _whole(text, "gqsa", arguments[:1], "gqsa:16:0.5:4")
+    density = _density(text, "gqsa", arguments[1:2])
+    if len(arguments) < 3:
+        return GroupQuantised(group, density)
+    (bits,) = _whole(text, "gqsa", arguments[2:], "gqsa:16:0.5:4")
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise InputError(
+            f"--prune {shown(text)}: BITS is {bits}; must be from {MIN_BITS} to {MAX_BITS}"
+        )
+    return GroupQuantised(group, density, bits)
+
+
 def _density(text: str, word: str, arguments: list[str]) -> float:
     """The fraction kept, from the one argument P, the fraction removed."""
     try:
@@ -139,11 +158,17 @@ def _density(text: str, word: str, arguments: list[str]) -> float:
     except ValueError:
         raise InputError(
             f"--prune {shown(text)}: must be {_FORMS[word]} with one number P, as in "
-            f"{_FORMS[word].replace('P', '0.9').replace('RxC', '8x8')}"
+            f"{_example(word)}"
         ) from None
     if not 0.0 <= removed < 1.0:
         raise InputError(f"--prune {shown(text)}: P is the fraction removed; needs 0 <= P < 1")
     return round(1.0 - removed, 12)
+
+
+def _example(word: str) -> str:
+    """A recipe as one may write it, of its form."""
+    form = _FORMS[word].replace("[:BITS]", "").replace("G:", "16:").replace("RxC", "8x8")
+    return form.replace("P", "0.9")
 
 
 def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense, Unstructured
 from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude
+from workloads.pruning.group_quantisation import GroupQuantised
 from workloads.pruning.structures import (
     AlongOutputs,
     Blocks,
@@ -37,6 +38,8 @@ from workloads.recipe import check_choice, parse_pruning
         ("block:1x16:0.5", Blocks(1, 16, 0.5)),
         ("fanin:0.75", ConstantFanIn(0.25)),
         ("butterfly:8", FlatButterfly(8)),
+        ("gqsa:16:0.5", GroupQuantised(16, 0.5, 4)),
+        ("gqsa:8:0:3", GroupQuantised(8, 1.0, 3)),
     ],
 )
 def test_a_recipe_is_read_as_a_pattern(text: str, pattern: object) -> None:
@@ -53,7 +56,8 @@ def test_a_recipe_is_read_as_a_pattern(text: str, pattern: object) -> None:
         "unstructured:0.1:0.2", "none:1", "nm:2:8:k", "nm:9:8:both", "nm:2:8:both:1", "erk",
         "erk:1", "global:x", "block", "block:8:0.5", "block:8x8", "block:0x8:0.5", "block:8x8:1",
         "block:8x8x8:0.5", "fanin:-1", "butterfly", "butterfly:0", "butterfly:8:2", "butterfly:x",
-        "wanda:0.5", "NM:2:8",
+        "gqsa", "gqsa:16", "gqsa:0:0.5", "gqsa:16:1", "gqsa:16:0.5:1", "gqsa:16:0.5:9",
+        "gqsa:16:0.5:", "gqsa:16:0.5:4:4", "gqsa:x:0.5", "wanda:0.5", "NM:2:8",
     ],
 )  # fmt: skip
 def test_an_impossible_recipe_is_refused_in_one_line(text: str) -> None:

@@ -37,7 +37,7 @@ def cut(one: Weight, prune: str, method: str = "bdwp") -> tuple[WeightMasks, np.
 
 RECIPES = [
     "nm:2:8:outputs", "nm:2:8:both", "nm:2:8:double", "block:4x8:0.75", "block:1x16:0.5",
-    "fanin:0.9", "butterfly:4", "erk:0.8", "global:0.8",
+    "fanin:0.9", "butterfly:4", "gqsa:8:0.5", "erk:0.8", "global:0.8",
 ]  # fmt: skip
 
 

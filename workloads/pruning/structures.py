@@ -125,8 +125,7 @@ class DoublePruned(Structure):
 class Blocks(Structure):
     """``block:RxC:P``: whole blocks of R outputs x C inputs of one kernel tap; P of them dropped.
 
-    A block counts by the sum of its magnitudes. ``block:1x16:P`` is the sparsity of GQSA (arXiv
-    2412.17560): groups of 16 weights of one output.
+    A block counts by the sum of its magnitudes.
     """
 
     rows: int
