@@ -40,7 +40,7 @@ class S4Spec(Record):
     clock_hz: float = Field(gt=0, description="SPU clock, Hz")
     bf16_step_clocks: int = Field(ge=1, le=8, description="clocks per BF16 step (FP32 adder)")
     act_port_bytes: int = Field(ge=1, description="activation bytes into an SPU per clock")
-    act_fifo_groups: int = Field(ge=2, le=64, description="groups in the activation FIFO")
+    act_fifo_groups: int = Field(ge=2, le=64, description="whole groups in the activation FIFO")
     weight_port_bytes: int = Field(ge=1, description="weight bytes into an SPU per clock")
     weight_fifo_steps: int = Field(ge=2, le=64, description="steps in the weight FIFO")
     drain_results: int = Field(ge=1, le=128, description="results drained per clock, of one row")

@@ -25,7 +25,7 @@ def cases(draw: st.DrawFn) -> Case:
         cols=cols,
         group=group,
         act_rows=draw(st.integers(1, rows)),
-        act_capacity=rows * draw(st.integers(2, 4)),
+        act_capacity=rows * draw(st.integers(2, 4)) + draw(st.integers(0, rows - 1)),
         weight_clocks=draw(st.integers(1, 3)),
         weight_depth=draw(st.integers(2, 4)),
         step_clocks=draw(st.integers(1, 2)),

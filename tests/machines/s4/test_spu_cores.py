@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sparsesim.machines.registry import load_machine
 from sparsesim.machines.s4.fast import run_outcome
 from sparsesim.machines.s4.requantise import requantise, to_bf16
 from sparsesim.machines.s4.spu import (
@@ -17,6 +19,7 @@ from sparsesim.machines.s4.spu import (
     RESULTS,
     Run,
     SpuShape,
+    spu_shape,
 )
 from sparsesim.machines.s4.stepped import run_spu
 from tests.machines.s4.random_runs import Case, cases
@@ -108,6 +111,20 @@ def test_requantise() -> None:
     assert one(-1000, relu=True) == 0
     assert one(2**31 - 1, 0, 65535, 47) == 1
     assert one(10, bias=-4) == 3
+
+
+@given(st.integers(1, 40), st.integers(1, 24), st.sampled_from([1, 2, 3, 4]))
+@settings(max_examples=60, deadline=None)
+def test_the_activation_port_reaches_its_rate(port_rows: int, rows: int, kept: int) -> None:
+    """A group takes the clocks of its steps, or rows / port: a wider port is never slower."""
+    changes = {"rows": rows, "act_port_bytes": 32 * port_rows, "drain_results": 32}
+    shape = spu_shape(load_machine("s4", changes).spec, dense=False)
+
+    def clocks(tiles: int) -> int:
+        return int(run_outcome(shape, uniform(shape, tiles, 36, kept))[CLOCKS].sum())
+
+    expected = 20 * 36 * max(kept, rows / shape.act_rows)
+    assert clocks(60) - clocks(40) == pytest.approx(expected, abs=2)
 
 
 @given(cases())
