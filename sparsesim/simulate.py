@@ -102,6 +102,7 @@ def _result(
                 tuple(share.engine for share in time.beside),
                 time.follows,
                 time.parts,
+                time.ahead,
             )
             for step, time in zip(steps, times, strict=True)
         ]

@@ -16,7 +16,8 @@ its own speed.
 
 A dependency may be *followed*: operators hand on their results in equal parts and progress evenly,
 so a follower starts when the first part of each is done, and does its own last part once they have
-ended.
+ended. Where the followed operator works *ahead* (a transfer that brings the next pass's inputs while
+this pass computes), the follower waits for the first part alone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Job:
     """One operator: clocks it takes with the DRAM to itself, and clocks of DRAM transfers.
 
     `beside` are engines that it holds together with `engine`; `follows` are dependencies that it
-    takes part by part, `parts` how many parts it hands on itself.
+    takes part by part, `parts` how many parts it hands on itself. `ahead`, of `follows`, are those
+    whose end it does not wait for.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Job:
     beside: tuple[str, ...] = ()
     follows: frozenset[str] = frozenset()
     parts: int = 1
+    ahead: frozenset[str] = frozenset()
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -158,7 +161,7 @@ class _Chip:
         yield from self._work(job, job.clocks - first - last)
         if job.follows:
             since = self.environment.now
-            for dep in sorted(job.follows):
+            for dep in sorted(job.follows - job.ahead):
                 if dep in self._ended and dep not in self.times:
                     yield self._ended[dep]
             waited = int(self.environment.now - since)

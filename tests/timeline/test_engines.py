@@ -142,3 +142,23 @@ def test_an_operator_holds_all_its_engines() -> None:
         Job("select", "sorter", (), 4, 0),
     ]
     assert run_jobs(jobs) == {"both": JobTime(0, 10), "select": JobTime(10, 14)}
+
+
+def test_a_follower_starts_at_the_first_part_and_ends_after_the_last() -> None:
+    jobs = [
+        Job("slow", "vector", (), 100, 0, parts=4),
+        Job("fast", "array", ("slow",), 40, 0, follows=frozenset({"slow"}), parts=4),
+    ]
+    assert run_jobs(jobs) == {"slow": JobTime(0, 100), "fast": JobTime(25, 110, 45)}
+
+
+def test_whoever_works_ahead_is_waited_for_once() -> None:
+    inputs = frozenset({"inputs"})
+    jobs = [
+        Job("inputs", "host", (), 100, 0, parts=4),
+        Job("fast", "array", ("inputs",), 40, 0, follows=inputs, parts=4, ahead=inputs),
+        Job("results", "host", ("fast",), 5, 0),
+    ]
+    times = run_jobs(jobs)
+    assert times["fast"] == JobTime(25, 65)
+    assert times["results"] == JobTime(100, 105)  # the link is busy until then

@@ -9,6 +9,7 @@ from typing import Any
 from sparsesim.energy import energy_pj, moved_energy
 from sparsesim.errors import InputError
 from sparsesim.machines.inference_steps import (
+    HOST_INPUT,
     Step,
     inference_steps,
     produced_tensors,
@@ -232,7 +233,9 @@ class _Chip:
             energy_pj=moved_energy(time.bytes, self.spec.node_nm) | energy,
             details={"limits": time.limits},
             follows=frozenset(step.deps) if self.chunks > 1 else frozenset(),
-            parts=self.chunks,
+            parts=max(self.chunks, self.place.parts) if step.name == HOST_INPUT else self.chunks,
+            # While one part of the batch runs through the network, the next one's inputs arrive.
+            ahead=frozenset(step.deps) & {HOST_INPUT} if self.place.parts > 1 else frozenset(),
         )
 
     def _fused(self, step: Step, engine: str) -> OperatorTime:

@@ -118,6 +118,17 @@ def test_resident_weights_are_not_fetched_and_others_once() -> None:
     assert away.stall_cycles["memory"] > 0
 
 
+def test_inputs_of_the_next_part_arrive_while_one_runs() -> None:
+    trace = trace_of("convolutions")
+    link = {"host_bandwidth": 2e8, "operator_clocks": 0}
+    whole, parted = (by_name(trace, **link, l2_bytes=room) for room in (20_500_000, 16_000))
+    assert whole["host.input"].cycles == parted["host.input"].cycles
+    # In one part the first operator has all it needs only when all inputs are here.
+    assert whole["stem"].end_cycle > whole["host.input"].end_cycle > parted["stem"].end_cycle
+    # The link still bounds the run.
+    assert parted["host.output"].start_cycle >= parted["host.input"].end_cycle
+
+
 def test_activations_that_do_not_fit_go_to_dram() -> None:
     crowded = by_name(trace_of("encoder"), l2_bytes=4096)
     assert sum(op.bytes.get("dram_a_read", 0) for op in crowded.values()) > 0
