@@ -74,8 +74,8 @@ def _curves(axes: Axes, part: pd.DataFrame, title: str, first: bool) -> None:
     if first:
         axes.set_ylabel("gain over dense (x)")
     axes.annotate(
-        f"{rate[-1] / rate[0]:.1f}", (sparsity[-1], rate[-1] / rate[0]), (0, 4),
-        textcoords="offset points", ha="center", fontsize=6,
+        f"{rate[-1] / rate[0]:.1f}", (sparsity[-1], rate[-1] / rate[0]), (0, -5),
+        textcoords="offset points", ha="center", va="top", fontsize=6,
     )  # fmt: skip
 
 

@@ -55,15 +55,18 @@ def read_published() -> PublishedFile:
     return found
 
 
-def reproduce() -> Reproduction:
+def reproduce(published: PublishedFile | None = None) -> Reproduction:
     """Predict every point, fit the knobs on the points marked so, predict again.
 
     The fit takes, of all combinations of the knobs' values, the one with the smallest error; of
-    equals the one that changes least.
+    equals the first.
+
+    Args:
+        published: default: `read_published`.
     """
     import pandas as pd
 
-    published = read_published()
+    published = published or read_published()
     traces: dict[tuple[str, int, int], Trace] = {}
     for point in published.points:
         key = (point.source, point.batch, point.sparsity)
