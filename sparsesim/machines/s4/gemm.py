@@ -137,8 +137,9 @@ def simulate_gemm(
     l2 = l2_bytes / spec.l2_bytes_per_clock
     onchip = ceil(max(l2, ring(split)))
     tiles = share.groups * share.row_tiles
-    # Weights that arrive are cut along the filters, as is a single tile of rows.
-    cut = traffic.dram_b > 0 or tiles == 1
+    # Weights that come from DRAM or over the ring are cut along the filters, as is a single tile of
+    # rows.
+    cut = traffic.dram_b > 0 or weights > 0 or tiles == 1
     across = min(_FILTER_BLOCKS, share.filter_tiles) if cut else 1
     rows = min(_ROW_BLOCKS, tiles)
     nothing = Traffic(0, 0, 0, 0, 0, 0)
@@ -315,27 +316,32 @@ def _with_memory(
 ) -> int:
     """Clocks of an operator whose blocks are loaded, computed and stored in turn, double-buffered.
 
-    `rows` blocks of rows take equal shares of the computation. The first is cut into `across`
-    blocks of filters, as whose weights arrive; the later ones find them on chip.
+    Each of `rows` blocks of rows is computed in `across` pieces, one for each block of filters.
+    Weights that come from DRAM do so during the first block of rows; later ones find them on chip.
+    The rows of a block come before its first piece, all but the first's while others are computed.
     """
-    share = np.concatenate([np.full(across, 1.0 / (rows * across)), np.full(rows - 1, 1.0 / rows)])
+    pieces = rows * across
     rate = spec.dram_bytes_per_clock
-    loads = np.zeros(share.size)
+    loads = np.zeros(pieces)
     loads[:across] += traffic.dram_b / across
     loads[0] += traffic.dram_a / rows
-    loads[across:] += traffic.dram_a / rows
-    stores = np.zeros(share.size)
-    stores[across - 1 :] = traffic.dram_out / rows
-    moving = np.maximum(np.ceil(loads / rate), np.ceil(onchip * share)).astype(np.int64)
+    loads[: pieces - across] += traffic.dram_a / pieces
+    even = np.full(pieces, 1.0 / pieces)
     model = double_buffer.fast if fidelity == "fast" else double_buffer.stepped
     outcome = model(
-        moving,
-        np.diff(np.rint(np.concatenate([[0.0], np.cumsum(share)]) * computed)).astype(np.int64),
-        np.ceil(stores / rate).astype(np.int64),
+        np.maximum(_clocks(loads / rate), _clocks(onchip * even)),
+        _clocks(computed * even),
+        _clocks(traffic.dram_out / rate * even),
         1.0,
         spec.dram_latency if traffic.dram_a + traffic.dram_b + traffic.dram_out else 0,
     )
     return int(outcome[double_buffer.TOTAL])
+
+
+def _clocks(shares: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Numbers:
+    """Whole clocks of each piece, with the sum rounded up once."""
+    ends = np.ceil(np.cumsum(shares) - 1e-6)
+    return np.diff(ends, prepend=0.0).astype(np.int64)
 
 
 def _bytes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,11 @@ def encoder() -> tuple[nn.Module, tuple[Any, ...]]:
 
 def convolutions() -> tuple[nn.Module, tuple[Any, ...]]:
     return Convolutions(), (torch.zeros(8, 3, 20, 20),)
+
+
+def wide() -> tuple[nn.Module, tuple[Any, ...]]:
+    layers = OrderedDict(first=nn.Linear(256, 256), linear=nn.Linear(256, 1024))
+    return nn.Sequential(layers), (torch.zeros(1536, 256),)
 
 
 def trace_of(network: str, prune: str = "balanced:8") -> Trace:
@@ -107,6 +113,16 @@ def test_rotation_moves_weights_on_the_ring_and_broadcast_copies_none() -> None:
     assert shared["q"].details["limits"]["ring"] > 0
     slow = by_name(trace, mapping="rotate", noc_bytes_per_clock=0.01)
     assert slow["q"].stall_cycles["input"] > shared["q"].stall_cycles["input"]
+
+
+def test_the_first_filters_wait_for_the_ring_and_the_others_do_not() -> None:
+    """Weights that rotate are used filter tile by filter tile, as they come."""
+    trace = trace_of("wide", prune="balanced:2")
+    linear = by_name(trace, mapping="rotate", noc_bytes_per_clock=16)["linear"]
+    limits = linear.details["limits"]
+    assert limits["compute"] > limits["ring"] > 0.4 * limits["compute"]
+    waited = linear.stall_cycles["input"] - limits["activation_port"] - limits["weight_port"]
+    assert waited < 0.1 * limits["ring"]
 
 
 def test_resident_weights_are_not_fetched_and_others_once() -> None:
