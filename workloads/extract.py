@@ -29,8 +29,9 @@ from workloads.provenance import (
 from workloads.pruning.allocation import GlobalMagnitude
 from workloads.pruning.group_quantisation import GroupQuantised, quantised_how
 from workloads.pruning.methods import plan_layers
+from workloads.pruning.monarch import Monarch
 from workloads.pruning.weight_masks import WeightMasks
-from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_pruning
+from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_recipe
 from workloads.trace_builder import TraceBuilder
 from workloads.training_phases import OPTIMIZERS, STRIDED_BP_NOTE, add_backward
 
@@ -106,7 +107,8 @@ def extract(
     if times is not None:
         raise InputError(f"--times {shown(times)}: {source} is not a matrix")
     detecting = prune == DETECT
-    pattern = Dense() if detecting else parse_pruning(prune)
+    recipe = Dense() if detecting else parse_recipe(prune)
+    pattern = Dense() if isinstance(recipe, Monarch) else recipe
     check_choice("--method", method, METHODS)
     check_choice("--phase", phase, PHASES)
     check_choice("--optimizer", optimizer, tuple(OPTIMIZERS))
@@ -124,6 +126,7 @@ def extract(
     from workloads.pytorch.input_files import input_frame
     from workloads.pytorch.lower import lower
     from workloads.pytorch.measure import measure
+    from workloads.pytorch.monarch_layer import replace_linears
     from workloads.pytorch.source import is_weight_file, load_network
     from workloads.pytorch.sparse_storage import densify
 
@@ -160,16 +163,25 @@ def extract(
         if not lazy:
             refuse_non_finite(network.module, source)
         untrained = copy.deepcopy(network.module) if network.training and not lazy else None
+        read_notes = list(network.notes)
         captured = capture(network, training)
         lowered = lower(source, captured, allow_unknown)
         graph = lowered.graph
         plans = plan_layers(graph.weights, pattern, method, training)
         learned: dict[str, Any] = {}
         if untrained is not None and checkpoint is None:
-            recipe = None if dense else f"{method} {prune.removeprefix('nm:')}"
-            learned = _learn(network, untrained, graph, pattern, method, recipe, seed, on_message)
+            label = None if dense else f"{method} {prune.removeprefix('nm:')}"
+            learned = _learn(network, untrained, graph, pattern, method, label, seed, on_message)
             weights_from = learned.pop("weights")
             plans = plan_layers(graph.weights, pattern, method, training)  # of the trained weights
+        dense_layers = left_dense(graph, plans)
+        factored: dict[str, Any] = {}
+        if isinstance(recipe, Monarch):
+            factored, dense_layers = replace_linears(network, graph, recipe)
+            network.notes[:] = read_notes
+            captured = capture(network, training)
+            lowered = lower(source, captured, allow_unknown)
+            graph = lowered.graph
 
         found = FoundMasks()
         masks: MaskSource = WeightMasks(plans)
@@ -188,7 +200,6 @@ def extract(
         add_forward(graph, builder, training)
         loss = add_backward(graph, builder, optimizer) if training else None
 
-    dense_layers = left_dense(graph, plans)
     if dense_layers:
         listed = ", ".join(f"{layer} ({reason})" for layer, reason in dense_layers.items())
         on_message(f"left dense: {listed}")
@@ -207,6 +218,7 @@ def extract(
         "torch": str(torch.__version__),
         **({"lazy": "masks are drawn from the seed when they are read"} if lazy else {}),
         **({"stored_as": rules} if rules else {}),
+        **({"monarch": factored} if factored else {}),
         **(
             quantised_how(pattern, graph.weights, plans, lazy)
             if isinstance(pattern, GroupQuantised) and not dense
@@ -219,7 +231,8 @@ def extract(
         provenance["loss"] = loss
     for line in found.lines():
         on_message(f"found {line} (--prune overrides)")
-    notes = pruning_notes(None if detecting else pattern, method, training, builder)
+    untouched = detecting or isinstance(recipe, Monarch)
+    notes = pruning_notes(None if untouched else pattern, method, training, builder)
     notes += network.notes
     for note in notes:
         if note not in (STRIDED_BP_NOTE, DENSE_NOTE):  # neither is a surprise
@@ -253,20 +266,20 @@ def _learn(
     graph: ForwardGraph,
     pattern: Pruning,
     method: str,
-    recipe: str | None,
+    label: str | None,
     seed: int,
     on_message: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Train dense and, with a `recipe`, as it says; the network keeps the latter weights."""
+    """Train dense and, with a `label`, as it says; the network keeps the latter weights."""
     assert network.training is not None
     outcome = network.training(copy.deepcopy(untrained), {}, seed)
     accuracy = {"dense": round(outcome.accuracy, 4)}
-    if recipe is not None:
+    if label is not None:
         plans = plan_layers(graph.weights, pattern, method, training=True)
         outcome = network.training(untrained, plans, seed)
-        accuracy[recipe] = round(outcome.accuracy, 4)
+        accuracy[label] = round(outcome.accuracy, 4)
     network.module.load_state_dict(outcome.state)
     scores = ", ".join(f"{name} {value:.2%}" for name, value in accuracy.items())
     on_message(f"trained {network.source}: held-out accuracy {scores}")
-    weights = f"trained here ({recipe or 'dense'}, seed {seed})"
+    weights = f"trained here ({label or 'dense'}, seed {seed})"
     return {"weights": weights, "accuracy": accuracy, "training": outcome.settings}

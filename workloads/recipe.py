@@ -11,6 +11,7 @@ from sparsesim.validation import did_you_mean, shown
 from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude
 from workloads.pruning.group_quantisation import GroupQuantised
 from workloads.pruning.methods import TRAINING_METHODS
+from workloads.pruning.monarch import Monarch
 from workloads.pruning.structures import (
     AlongOutputs,
     Blocks,
@@ -21,7 +22,7 @@ from workloads.pruning.structures import (
     Structure,
 )
 
-#: What ``--prune`` can ask for: patterns of the trace, structures, densities by layer.
+#: What masks can ask for: patterns of the trace, structures, densities by layer.
 Pruning = Dense | NM | Balanced | Unstructured | Structure | ErdosRenyiKernel | GlobalMagnitude
 TracePhase = Literal["inference", "training"]
 
@@ -47,6 +48,7 @@ _FORMS: dict[str, str] = {
     "gqsa": "gqsa:G:P[:BITS]",
     "fanin": "fanin:P",
     "butterfly": "butterfly:B",
+    "monarch": "monarch:B",
 }
 _NM_STRUCTURES: dict[str, Callable[[NM], Structure]] = {
     "outputs": AlongOutputs,
@@ -55,8 +57,21 @@ _NM_STRUCTURES: dict[str, Callable[[NM], Structure]] = {
 }
 
 
+def parse_recipe(text: str) -> Pruning | Monarch:
+    """Read a recipe of ``--prune``, be it of masks or of modules.
+
+    Raises:
+        InputError: an unknown word or a recipe that cannot be carried out.
+    """
+    word, *arguments = text.strip().split(":")
+    if word != "monarch":
+        return parse_pruning(text)
+    (blocks,) = _whole(text, word, arguments, "monarch:4")
+    return Monarch(blocks)
+
+
 def parse_pruning(text: str) -> Pruning:
-    """Read a recipe of ``--prune``; docs/pruning.md lists them.
+    """Read a recipe of ``--prune`` that masks carry out; docs/pruning.md lists them.
 
     Raises:
         InputError: an unknown word or a recipe that cannot be carried out.
@@ -83,6 +98,8 @@ def parse_pruning(text: str) -> Pruning:
     if word == "butterfly":
         (block,) = _whole(text, word, arguments, "butterfly:8")
         return FlatButterfly(block)
+    if word == "monarch":
+        raise InputError(f"--prune {shown(text)}: has no masks; `extract` alone replaces modules")
     hint = did_you_mean(word, _FORMS)
     raise InputError(
         f"--prune {shown(text)}: unknown recipe{hint} (allowed: {', '.join(_FORMS.values())})"

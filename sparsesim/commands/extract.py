@@ -32,7 +32,7 @@ from sparsesim.commands.terminal import print_json, print_table, say, spinner
     metavar="RECIPE",
     help="detect (the zeros that the weights have), none (dense), nm:N:M, balanced:S (keeps 1/S), "
     "unstructured:P (removes P); or nm:N:M:outputs|both|double, erk:P, global:P, block:RxC:P, "
-    "fanin:P, butterfly:B, gqsa:G:P[:BITS].",
+    "fanin:P, butterfly:B, gqsa:G:P[:BITS], monarch:B.",
 )
 @click.option(
     "--method",

@@ -61,6 +61,8 @@ def _lines(key: str, value: Any) -> list[str]:
     """A field of the provenance; layers of which the same is said share a line."""
     if isinstance(value, list):
         return [f"{key}: {item}" for item in value]
+    if isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()):
+        value = {layer: _words(numbers) for layer, numbers in value.items()}
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         return [f"{key}: {value}"] if value != {} else []
     same: dict[str, list[str]] = {}
@@ -73,6 +75,10 @@ def _lines(key: str, value: Any) -> list[str]:
     if len(same) > _LINES_SHOWN:
         lines.append(f"{key}: {len(same) - _LINES_SHOWN} more lines (--json shows all)")
     return lines
+
+
+def _words(numbers: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def _row(row: dict[str, Any]) -> list[str]:

@@ -141,12 +141,10 @@ def quantised_how(
         if not lazy:
             layers[weight.layer]["relative_error"] = _relative_error(recipe, weight.values())
     return {
-        "quantised": {
-            "bits": recipe.bits,
-            "group": recipe.group,
-            "stored_bytes": sum(layer["stored_bytes"] for layer in layers.values()),
-            "layers": layers,
-        }
+        "quantised_bits": recipe.bits,
+        "quantised_group": recipe.group,
+        "quantised_bytes": sum(layer["stored_bytes"] for layer in layers.values()),
+        "quantised": layers,
     }
 
 

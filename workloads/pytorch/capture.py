@@ -136,7 +136,7 @@ def _record(network: Network, refusal: InputError | None) -> Captured:
 
 def _export(network: Network, module: nn.Module) -> ExportedProgram:
     try:
-        with warnings.catch_warnings(), _quiet_export():
+        with warnings.catch_warnings(), unfused(), _quiet_export():
             warnings.simplefilter("ignore")
             return torch.export.export(module, network.args, network.kwargs, strict=False)
     except Exception as error:  # torch.export raises many types, all about the user's model
@@ -145,6 +145,21 @@ def _export(network: Network, module: nn.Module) -> ExportedProgram:
             f"{network.source}: torch.export cannot capture {type(module).__name__} "
             f"({type(error).__name__}: {reason})"
         ) from None
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Switch off the fast path of nn.MultiheadAttention and of encoder layers.
+
+    It hides products, and it looks at the weights of layers that may have been replaced.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @contextmanager

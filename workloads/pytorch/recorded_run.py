@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 from torch.fx import traceback
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from workloads.pytorch.capture import Captured
+from workloads.pytorch.capture import Captured, unfused
 from workloads.pytorch.decompose import recurrent_decompositions
 from workloads.pytorch.source import Network
 
@@ -42,7 +41,7 @@ def record_run(network: Network) -> Captured:
         return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
 
     inputs = [leaves[index].detach().clone() for index in places]
-    with _module_paths(module), traceback.preserve_node_meta(), _unfused(), _quiet():
+    with _module_paths(module), traceback.preserve_node_meta(), unfused(), _quiet():
         graph_module = make_fx(
             run,
             decomposition_table=recurrent_decompositions(),
@@ -108,17 +107,6 @@ def _module_paths(module: nn.Module) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def _unfused() -> Iterator[None]:
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @contextmanager
