@@ -10,7 +10,7 @@ import numba
 
 from sparsesim.machines.piuma.state import P_SETS, P_WAYS, Int64Array
 
-ENTRY = 3  # line or -1, clock at which its data is there, time of last use
+ENTRY = 3  # words per line; a set is its lines (or -1), when their data are there, last uses
 
 
 #: Changes nothing: tells the compiler that an index is not negative.
@@ -19,13 +19,13 @@ INDEX = 0x7FFFFFFF
 
 @numba.njit(cache=True)
 def find_line(cache: Int64Array, p: Int64Array, pipe: int, line: int) -> int:
-    """Place of `line` in the cache of `pipe`, or -1."""
+    """Place of `line` in the cache of `pipe`, or -1; `ways` on is its clock, then its last use."""
     ways = p[P_WAYS]
     first = (pipe * p[P_SETS] + (line & (p[P_SETS] - 1))) * ways * ENTRY & INDEX
-    for way in range(ways):
-        if cache[first + way * ENTRY] == line:
-            return first + way * ENTRY
-    return -1
+    found = -1
+    for way in range(ways):  # all of them: a way out of the loop could not be predicted
+        found = first + way if cache[first + way] == line else found
+    return found
 
 
 @numba.njit(cache=True)
@@ -37,9 +37,8 @@ def place_line(
     first = (pipe * p[P_SETS] + (line & (p[P_SETS] - 1))) * ways * ENTRY & INDEX
     victim = first
     for way in range(1, ways):
-        entry = first + way * ENTRY
-        if cache[entry + 2] < cache[victim + 2]:
-            victim = entry
+        if cache[first + way + 2 * ways] < cache[victim + 2 * ways]:
+            victim = first + way
     cache[victim] = line
-    cache[victim + 1] = ready
-    cache[victim + 2] = used
+    cache[victim + ways] = ready
+    cache[victim + 2 * ways] = used

@@ -41,6 +41,16 @@ def count_trailing_zeros(_typing: Any, _value: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
+@intrinsic
+def population_count(_typing: Any, _value: Any) -> Any:
+    """Number of ones of a uint64."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
 Array = npt.NDArray[Any]
 
 
@@ -67,6 +77,7 @@ U0 = np.uint64(0)
 THREAD_MASK = 0x3FFF
 REGISTER = isa.REGISTERS - 1
 INDEX = 0xFFFFFF
+ADDRESS = 0xFFFFFFFFFF
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -142,6 +153,10 @@ def run(
     region_shift = p[st.P_REGION_SHIFT]
     engine = eng.size // cores
     max_cycles = p[st.P_MAX_CYCLES]
+    ways = p[st.P_WAYS]
+    spad_request = p[st.P_SPAD_REQUEST]
+    spad_response = p[st.P_SPAD_RESPONSE]
+    atomic_cycles = p[st.P_ATOMIC]
 
     # Lanes of a group's mask, one per multi-threaded pipeline.
     multi_top = np.uint64(p[st.P_THREADS] - 1)
@@ -149,13 +164,23 @@ def run(
     for k in range(0, 64, p[st.P_THREADS]):
         multi_low |= U1 << np.uint64(k)
     multi_high = multi_low << multi_top
-    turns = np.full(groups, ~U0, np.uint64)  # bits from a lane's next turn upwards
-    private = np.zeros(groups, np.uint64)  # threads with private instructions left to issue
+    masks = np.zeros(groups * st.MASKS, np.uint64)
+    for g in range(groups):
+        masks[g * st.MASKS + st.M_READY] = ready[g]
+        masks[g * st.MASKS + st.M_TURN] = ~U0
+        masks[g * st.MASKS + st.M_CAUSE] = ~U0
 
     live = np.int64(0)
     for i in range(thr.size // st.THREAD):
-        if thr[i * st.THREAD + st.T_PC] >= 0:
+        pc = thr[i * st.THREAD + st.T_PC]
+        if pc >= 0:
             live += 1
+            w = pc * isa.WORDS
+            rb = i * isa.REGISTERS
+            thr[i * st.THREAD + st.T_ADDRESS] = (
+                reg[rb + code[w + 2]] + reg[rb + code[w + 3]] + code[w + 5]
+            )
+            thr[i * st.THREAD + st.T_PATH] = st.PATH_OTHER
     t = np.int64(1)
     chip_last = np.int64(0)
     issued = np.int64(0)
@@ -354,9 +379,11 @@ def run(
                         continue
                     interval = np.int64(0)
                     width_shift = np.int64(0)
+                    mb = g * st.MASKS
                     me = g if g < cores else g - cores
                 else:
-                    m = ready[g]
+                    mb = (g * st.MASKS) & INDEX
+                    m = masks[mb + st.M_READY]
                     if flags & 1:
                         at = (slot * groups + g) & INDEX
                         m |= wheel[at]
@@ -376,7 +403,7 @@ def run(
                     # Each pipeline (a lane of the mask) takes the next ready thread, round robin:
                     # the first at or after its turn, else the first of all. No branches: all lanes
                     # at once. `low` and `high` mark the lowest and highest bit of every lane.
-                    turn = turns[g]
+                    turn = masks[mb + st.M_TURN]
                     later = m & turn
                     some = (((later & ~high) + ~high) | later) & high
                     whole = some | (some - (some >> top))
@@ -385,63 +412,95 @@ def run(
                     some = (((chosen & ~high) + ~high) | chosen) & high
                     one = some >> top
                     whole = some | (some - one)
-                    turns[g] = (turn & ~whole) | (whole & ~(chosen | (chosen - one)))
+                    masks[mb + st.M_TURN] = (turn & ~whole) | (whole & ~(chosen | (chosen - one)))
                     m ^= chosen
-                    ready[g] = m
+                    masks[mb + st.M_READY] = m
                     left_ready |= m
+                    issued += population_count(one)
+                    caused = masks[mb + st.M_CAUSE]
                     if chip_last != t:
-                        i = g * st.GROUP + count_trailing_zeros(chosen)
-                        cause = thr[i * st.THREAD + st.T_CAUSE]
-                        cnt[st.N_CHIP_STALLS + cause] += t - chip_last - 1
+                        if t - chip_last > 1:
+                            local = count_trailing_zeros(chosen)
+                            cause = np.int64(st.S_DEPENDENCY)
+                            if (caused >> np.uint64(local)) & U1 != U0:
+                                cause = thr[(g * st.GROUP + local) * st.THREAD + st.T_CAUSE]
+                            cnt[st.N_CHIP_STALLS + cause] += t - chip_last - 1
                         chip_last = t
                         chip_busy += 1
+                    # Pipelines that did not issue in the clock before, or that did and now do not.
+                    group_last = np.int64(masks[mb + st.M_LAST])
+                    before = masks[mb + st.M_LANES]
+                    same = before & one if group_last == t - 1 else U0
+                    masks[mb + st.M_LAST] = np.uint64(t)
+                    masks[mb + st.M_LANES] = one
+                    before ^= same
+                    while before != U0:
+                        local = count_trailing_zeros(before)
+                        before &= before - U1
+                        base = ((g * pipes + (local >> width_shift)) * st.PIPE) & INDEX
+                        pipe[base + st.L_LAST] = group_last
+                    one ^= same
+                    while one != U0:
+                        local = count_trailing_zeros(one)
+                        one &= one - U1
+                        base = ((g * pipes + (local >> width_shift)) * st.PIPE) & INDEX
+                        local += count_trailing_zeros(chosen >> np.uint64(local))
+                        ti = ((g * st.GROUP + local) & THREAD_MASK) * st.THREAD
+                        cause = np.int64(st.S_DEPENDENCY)
+                        if (caused >> np.uint64(local)) & U1 != U0:
+                            cause = thr[ti + st.T_CAUSE]
+                        pipe[(base + st.L_STALLS + cause) & INDEX] += (
+                            t - pipe[base + st.L_LAST] - 1
+                        )
                     # Threads that issue a private instruction, executed already.
-                    running = chosen & private[g]
+                    running = chosen & masks[mb + st.M_PRIVATE]
                     if running != U0:
                         chosen ^= running
                         s = (t + interval) & slot_mask
                         wheel[(s * groups + g) & INDEX] |= running
                         occupied[s] |= 1
-                        ended = U0
-                        while running != U0:
-                            local = count_trailing_zeros(running)
-                            bit = running & (~running + U1)
-                            running ^= bit
-                            ti = ((g * st.GROUP + local) & THREAD_MASK) * st.THREAD
-                            base = ((g * pipes + (local >> width_shift)) * st.PIPE) & INDEX
-                            issued += 1
-                            pipe[base + st.L_STALLS + thr[ti + st.T_CAUSE]] += (
-                                t - pipe[base + st.L_LAST] - 1
-                            )
-                            pipe[base + st.L_LAST] = t
-                            thr[ti + st.T_CAUSE] = st.S_DEPENDENCY
-                            left = thr[ti + st.T_LEFT] - 1
-                            thr[ti + st.T_LEFT] = left
-                            ended |= bit if left == 0 else U0
-                        private[g] ^= ended
+                        masks[mb + st.M_CAUSE] = caused & ~running
+                        # One less to issue: subtract 1, digit by digit, from all at once.
+                        digit0 = masks[mb + st.M_LEFT]
+                        digit1 = masks[mb + st.M_LEFT + 1]
+                        digit2 = masks[mb + st.M_LEFT + 2]
+                        borrow = running & ~digit0
+                        digit0 ^= running
+                        later = borrow & ~digit1
+                        digit1 ^= borrow
+                        borrow = later & ~digit2
+                        digit2 ^= later
+                        masks[mb + st.M_LEFT] = digit0
+                        masks[mb + st.M_LEFT + 1] = digit1
+                        masks[mb + st.M_LEFT + 2] = digit2
+                        while borrow != U0:
+                            bit = borrow & (~borrow + U1)
+                            ti = (g * st.GROUP + count_trailing_zeros(borrow)) * st.THREAD
+                            borrow ^= bit
+                            thr[ti + st.T_LEFT] -= 1
+                            if thr[ti + st.T_LEFT] == 0:
+                                masks[mb + st.M_MANY] ^= bit
+                        masks[mb + st.M_PRIVATE] ^= running & ~(
+                            digit0 | digit1 | digit2 | masks[mb + st.M_MANY]
+                        )
                 while chosen != U0:
                     local = count_trailing_zeros(chosen)
                     bit = chosen & (~chosen + U1)
                     chosen ^= bit
                     i = (g * st.GROUP + local) & THREAD_MASK
                     ti = i * st.THREAD
-                    if phase == 1:
-                        issued += 1
-                        base = ((g * pipes + (local >> width_shift)) * st.PIPE) & INDEX
-                        pipe[base + st.L_STALLS + thr[ti + st.T_CAUSE]] += (
-                            t - pipe[base + st.L_LAST] - 1
-                        )
-                        pipe[base + st.L_LAST] = t
-                    else:
+                    path = thr[ti + st.T_PATH]
+                    if phase == 0:
                         if thr[ti + st.T_DUE] > t and thr[ti + st.T_KIND] != st.K_RETRY:
                             s = min(thr[ti + st.T_DUE], t + slots - 1) & slot_mask
                             arrivals[s * arrival_groups + g] |= bit
                             occupied[s] |= 2
                             continue
                         if thr[ti + st.T_KIND] == st.K_FAR:
-                            ready[g] |= bit
+                            masks[g * st.MASKS + st.M_READY] |= bit
                             continue
                         interval = p[st.P_ISSUE] if g < cores else p[st.P_SINGLE_ISSUE]
+                        path = np.int64(st.PATH_OTHER)
 
                     # The shared instruction at T_PC.
                     pc = thr[ti + st.T_PC]
@@ -451,12 +510,37 @@ def run(
                     cause = np.int64(st.S_DEPENDENCY)
                     wake = np.int64(-1)  # -1: not known yet, somebody else wakes the thread
                     begins_private = np.int64(0)
-                    if op >= isa.FIRST_SHARED and op <= isa.LAST_MEMORY:
-                        a = (
-                            reg[rb + (code[w + 2] & REGISTER)]
-                            + reg[rb + (code[w + 3] & REGISTER)]
-                            + code[w + 5]
-                        )
+                    if path == st.PATH_SCRATCHPAD:
+                        a = thr[ti + st.T_ADDRESS] & ADDRESS
+                        bank = (me * banks + ((a - spad_base) & bank_mask)) & INDEX
+                        moment = t + spad_request
+                        free = spad[bank]
+                        if free > moment:
+                            cnt[st.N_BANK_WAIT] += free - moment
+                            moment = free
+                            cause = np.int64(st.S_BANK)
+                        moment += atomic_cycles if op >= isa.CAS else 1
+                        spad[bank] = moment
+                        wake = moment + spad_response
+                        cnt[st.N_SPAD_WORDS] += 1
+                        rd = rb + (code[w + 1] & REGISTER)
+                        if op == isa.CAS:
+                            old = mem[a]
+                            if old == reg[rb + (code[w + 6] & REGISTER)]:
+                                mem[a] = reg[rb + (code[w + 4] & REGISTER)]
+                            reg[rd] = old
+                        elif op == isa.AFADD:
+                            memf[a] += regf[rb + (code[w + 4] & REGISTER)]
+                        elif op == isa.ST:
+                            mem[a] = reg[rb + (code[w + 4] & REGISTER)]
+                        elif op == isa.LD:
+                            reg[rd] = mem[a]
+                        else:
+                            old = mem[a]
+                            mem[a] = old + reg[rb + (code[w + 4] & REGISTER)]
+                            reg[rd] = old
+                    elif op >= isa.FIRST_SHARED and op <= isa.LAST_MEMORY:
+                        a = thr[ti + st.T_ADDRESS]
                         if a < 0 or a >= total:
                             fault = isa.FAULT_ADDRESS
                             cnt[st.N_FAULT_THREAD] = i
@@ -469,11 +553,12 @@ def run(
                             if k >= 0:
                                 cnt[st.N_HITS] += 1
                                 cache_clock += 1
-                                cache[k + 2] = cache_clock
+                                there = cache[k + ways]
+                                cache[k + 2 * ways] = cache_clock
                                 wake = t + p[st.P_HIT]
-                                if cache[k + 1] > wake:
+                                if there > wake:
                                     cnt[st.N_MERGED] += 1
-                                    wake = cache[k + 1]
+                                    wake = there
                                     cause = np.int64(st.S_MEMORY)
                                 reg[rb + (code[w + 1] & REGISTER)] = mem[a]
                             else:
@@ -655,6 +740,7 @@ def run(
                             k = st.E_DMA_WAIT_MULTI if g < cores else st.E_DMA_WAIT_SINGLE
                             eng[e + k] |= np.int64(bit)
                             thr[ti + st.T_CAUSE] = cause
+                            masks[mb + st.M_CAUSE] |= bit
                             continue
                         else:
                             k = eng[e + st.E_DMA_HEAD] + eng[e + st.E_DMA_COUNT]
@@ -720,6 +806,7 @@ def run(
                         break
                     cnt[st.N_OPS + (op & 63)] += 1 - begins_private
                     thr[ti + st.T_CAUSE] = cause
+                    masks[mb + st.M_CAUSE] |= bit
 
                     # Run ahead through the private instructions.
                     pc += 1 - begins_private
@@ -801,17 +888,27 @@ def run(
                             cnt[st.N_FAULT_PC] = pc
                             break
                     thr[ti + st.T_PC] = pc
+                    a = (
+                        reg[rb + (code[w + 2] & REGISTER)]
+                        + reg[rb + (code[w + 3] & REGISTER)]
+                        + code[w + 5]
+                    )
+                    thr[ti + st.T_ADDRESS] = a
+                    path = np.int64(st.PATH_OTHER)
                     if op <= isa.LAST_MEMORY:
-                        a = (
-                            reg[rb + (code[w + 2] & REGISTER)]
-                            + reg[rb + (code[w + 3] & REGISTER)]
-                            + code[w + 5]
-                        )
                         prefetch(mem, a)
+                        if spad_base <= a < total and (a - spad_base) >> spad_shift == me:
+                            path = np.int64(st.PATH_SCRATCHPAD)
+                    thr[ti + st.T_PATH] = path
                     left -= begins_private
-                    thr[ti + st.T_LEFT] = left
                     if left > 0:
-                        private[g] |= bit
+                        masks[mb + st.M_PRIVATE] |= bit
+                        masks[mb + st.M_LEFT] |= bit if left & 1 else U0
+                        masks[mb + st.M_LEFT + 1] |= bit if left & 2 else U0
+                        masks[mb + st.M_LEFT + 2] |= bit if left & 4 else U0
+                        if left > 7:
+                            thr[ti + st.T_LEFT] = left >> 3
+                            masks[mb + st.M_MANY] |= bit
                     thr[ti + st.T_ISSUED] += left + 1
                     if wake >= 0:
                         if wake - t < slots:
@@ -838,13 +935,15 @@ def run(
                     break
     for g in range(groups):
         width = p[st.P_THREADS] if g < cores else 1
+        mb = g * st.MASKS
         for q in range(p[st.P_PIPELINES] if g < cores else p[st.P_SINGLE]):
-            lane = turns[g] >> np.uint64(q * width)
+            base = (g * pipes + q) * st.PIPE
+            if (masks[mb + st.M_LANES] >> np.uint64(q * width)) & U1 != U0:
+                pipe[base + st.L_LAST] = np.int64(masks[mb + st.M_LAST])
+            lane = masks[mb + st.M_TURN] >> np.uint64(q * width)
             if width < 64:
                 lane &= (U1 << np.uint64(width)) - U1
-            pipe[(g * pipes + q) * st.PIPE + st.L_NEXT] = (
-                count_trailing_zeros(lane) if lane != U0 else 0
-            )
+            pipe[base + st.L_NEXT] = count_trailing_zeros(lane) if lane != U0 else 0
     cnt[st.N_ISSUED] = issued
     cnt[st.N_CHIP_BUSY] = chip_busy
     cnt[st.N_MULTIPLIES] = multiplies

@@ -104,7 +104,7 @@ def prepare(kernel: Kernel, spec: PiumaSpec) -> Launch:
     pipes = int(p[state.P_PIPES])
     lines = groups * pipes * int(p[state.P_SETS] * p[state.P_WAYS])
     cache = np.zeros(lines * ENTRY, np.int64)
-    cache[::ENTRY] = -1
+    cache.reshape(-1, ENTRY, spec.cache_ways)[:, 0] = -1
     arrays: dict[str, npt.NDArray[Any]] = {
         "code": program.code.reshape(-1),
         "mem": image.words,

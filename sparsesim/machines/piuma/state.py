@@ -73,7 +73,7 @@ GROUP = 64  # thread slots per group; groups: multi-threaded part of each core, 
 # Per thread.
 (
     T_PC,
-    T_LEFT,  # private instructions still to be issued before the one at T_PC
+    T_LEFT,  # an eighth of the private instructions still to be issued before the one at T_PC
     T_KIND,
     T_DUE,
     T_CAUSE,  # what the thread is waiting for, a stall cause
@@ -84,11 +84,29 @@ GROUP = 64  # thread slots per group; groups: multi-threaded part of each core, 
     T_BARRIER_CYCLES,
     T_ISSUED,
     T_END,
-) = range(12)
+    T_ADDRESS,  # of the memory instruction at T_PC
+    T_PATH,  # where it leads, see PATH_
+) = range(14)
 THREAD = 16
 # What T_DUE is the clock of: ready (beyond the wheel), at the goal's port, try again; 0 and
 # K_BLOCKED are of the stepped core: ready, woken by somebody else.
 K_FAR, K_ARRIVAL, K_RETRY, K_BLOCKED = 1, 2, 3, 4
+
+# Paths of the fast core: through the data cache, to the core's own scratchpad, all others.
+PATH_OTHER, PATH_CACHE, PATH_SCRATCHPAD = range(3)
+
+# Per group of threads, in the fast core: masks of threads (bits) and of pipelines (lanes of bits).
+(
+    M_READY,
+    M_TURN,  # bits from a lane's next turn upwards
+    M_PRIVATE,  # private instructions are left to be issued: M_LEFT + 8 x T_LEFT of them
+    M_LEFT,  # three words, one per binary digit
+    M_MANY,  # T_LEFT is not zero
+    M_CAUSE,  # the last one issued was shared: T_CAUSE is valid; if not, it is a dependency
+    M_LANES,  # lowest bits of the lanes that issued when the group last did
+    M_LAST,  # the clock of that
+) = (0, 1, 2, 3, 6, 7, 8, 9)
+MASKS = 16
 
 # Per pipeline.
 L_NEXT, L_LAST, L_STALLS, L_BUSY = 0, 1, 2, 10

@@ -567,10 +567,11 @@ def run(
                         if k >= 0:
                             cnt[st.N_HITS] += 1
                             clock[0] += 1
-                            cache[k + 2] = clock[0]
-                            thr[ti + st.T_DUE] = max(t + p[st.P_HIT], cache[k + 1])
+                            there = cache[k + p[st.P_WAYS]]
+                            cache[k + 2 * p[st.P_WAYS]] = clock[0]
+                            thr[ti + st.T_DUE] = max(t + p[st.P_HIT], there)
                             thr[ti + st.T_CAUSE] = st.S_DEPENDENCY
-                            if cache[k + 1] > t + p[st.P_HIT]:
+                            if there > t + p[st.P_HIT]:
                                 cnt[st.N_MERGED] += 1
                                 thr[ti + st.T_CAUSE] = st.S_MEMORY
                             reg[rb + code[w + 1]] = mem[a]
