@@ -38,7 +38,7 @@ from workloads.training_phases import OPTIMIZERS, STRIDED_BP_NOTE, add_backward
 if TYPE_CHECKING:
     from workloads.forward_graph import ForwardGraph
     from workloads.pytorch.lower import Lowered
-    from workloads.pytorch.source import Network
+    from workloads.pytorch.network import Network
 
 MAX_SEED = 2**32 - 1
 

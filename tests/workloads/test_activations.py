@@ -36,7 +36,7 @@ from workloads.pytorch.attention_sparsity import (  # noqa: E402
 )
 from workloads.pytorch.capture import capture  # noqa: E402
 from workloads.pytorch.lower import lower  # noqa: E402
-from workloads.pytorch.source import Network  # noqa: E402
+from workloads.pytorch.network import Network  # noqa: E402
 
 HERE = "tests.workloads.test_activations"
 

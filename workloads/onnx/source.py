@@ -9,7 +9,7 @@ import torch
 
 from sparsesim.errors import InputError
 from workloads.onnx.module import OnnxModule
-from workloads.pytorch.source import Network
+from workloads.pytorch.network import Network
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto

@@ -6,52 +6,21 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from sparsesim.errors import InputError
+from workloads.pytorch.captured_graph import Captured
 from workloads.pytorch.decompose import decompose
+from workloads.pytorch.fast_path import unfused
 from workloads.pytorch.inline_regions import inline_regions
-from workloads.pytorch.source import Network
-
-
-@dataclass(frozen=True)
-class Captured:
-    """The exported graph and what its placeholders stand for.
-
-    Attributes:
-        parameters, buffers: placeholder name -> dotted name in the module.
-        constants: placeholder name -> tensor that the model's code created.
-        recorded: the graph is of one real run, so that sizes which depend on data (tokens of an
-            expert) are those of that run and may be zero.
-    """
-
-    module: nn.Module
-    graph: fx.Graph
-    parameters: dict[str, str]
-    buffers: dict[str, str]
-    constants: dict[str, Any]
-    recorded: bool = False
-
-    def parameter(self, placeholder: str) -> Tensor:
-        """Present value of a parameter (training may have changed it since the capture)."""
-        return self.module.get_parameter(self.parameters[placeholder]).detach()
-
-    def buffer(self, placeholder: str) -> Tensor:
-        return self.module.get_buffer(self.buffers[placeholder])
-
-    def has_children(self, path: str) -> bool:
-        """Whether the submodule at `path` is made of others (a read program has none without)."""
-        try:
-            return any(True for _ in self.module.get_submodule(path).children())
-        except AttributeError:
-            return False
+from workloads.pytorch.network import Network
+from workloads.pytorch.recorded_run import record_run
 
 
 def capture(network: Network, training: bool) -> Captured:
@@ -111,8 +80,6 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _record(network: Network, refusal: InputError | None) -> Captured:
-    from workloads.pytorch.recorded_run import record_run
-
     if any(value.is_meta for value in network.module.parameters()):
         raise refusal or InputError(
             f"{network.source}: sizes depend on data, which a model on the meta device has not; "
@@ -145,21 +112,6 @@ def _export(network: Network, module: nn.Module) -> ExportedProgram:
             f"{network.source}: torch.export cannot capture {type(module).__name__} "
             f"({type(error).__name__}: {reason})"
         ) from None
-
-
-@contextmanager
-def unfused() -> Iterator[None]:
-    """Switch off the fast path of nn.MultiheadAttention and of encoder layers.
-
-    It hides products, and it looks at the weights of layers that may have been replaced.
-    """
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @contextmanager

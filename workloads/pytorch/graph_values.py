@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from workloads.pytorch.capture import Captured
+from workloads.pytorch.captured_graph import Captured
 
 
 class GraphValues:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from sparsesim.errors import InputError
-from workloads.pytorch.capture import Captured
+from workloads.pytorch.captured_graph import Captured
 from workloads.pytorch.weight_files import WEIGHT_SUFFIXES, read_weights
 
 MAX_BYTES = 2**34

@@ -28,7 +28,7 @@ from workloads.pytorch.aten_functions import (
     POINTWISE,
     WHOLE_VIEWS,
 )
-from workloads.pytorch.capture import Captured
+from workloads.pytorch.captured_graph import Captured
 from workloads.pytorch.contractions import (
     lower_addmm,
     lower_attention,

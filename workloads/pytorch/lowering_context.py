@@ -19,7 +19,7 @@ from workloads.forward_graph import (
     Storage,
     View,
 )
-from workloads.pytorch.capture import Captured
+from workloads.pytorch.captured_graph import Captured
 from workloads.pytorch.graph_values import GraphValues
 
 #: Types of a mixed-precision machine: floating point travels as float16, indices as int32.

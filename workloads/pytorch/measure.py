@@ -12,7 +12,7 @@ from workloads.activation_masks import ActivationMasks
 from workloads.activation_recipe import Activations, Delta, KvCache, Threshold, Zeros
 from workloads.forward_graph import ForwardGemm
 from workloads.pytorch.attention_sparsity import attention_masks, fused_attention_masks
-from workloads.pytorch.capture import Captured
+from workloads.pytorch.captured_graph import Captured
 from workloads.pytorch.lower import Lowered
 from workloads.pytorch.lowering_context import AttentionOrigin, ProductOrigin
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparsesim.errors import InputError
 from workloads.forward_graph import ForwardGemm, ForwardGraph
 from workloads.pruning.monarch import Monarch
-from workloads.pytorch.source import Network
+from workloads.pytorch.network import Network
 
 
 class MonarchLinear(nn.Module):
@@ -102,7 +102,7 @@ def replace_linears(
         outputs, inputs = (0, 0) if layer is None else (layer.out_features, layer.in_features)
         if layer is None:
             kept[steps[0].layer] = "is no nn.Linear module"
-        elif any(step.weight is not None and step.weight.first for step in steps):
+        elif all(step.weight is not None and step.weight.first for step in steps):
             kept[path] = "first layer"
         elif owners[id(layer.weight)] > 1:
             kept[path] = "shares its weight"

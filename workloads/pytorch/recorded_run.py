@@ -13,9 +13,10 @@ from torch.fx import traceback
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from workloads.pytorch.capture import Captured, unfused
+from workloads.pytorch.captured_graph import Captured
 from workloads.pytorch.decompose import recurrent_decompositions
-from workloads.pytorch.source import Network
+from workloads.pytorch.fast_path import unfused
+from workloads.pytorch.network import Network
 
 
 def record_run(network: Network) -> Captured:

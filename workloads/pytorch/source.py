@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,48 +16,18 @@ from torch import nn
 
 from sparsesim.errors import InputError
 from sparsesim.validation import did_you_mean, shown
-from workloads.catalog import CatalogEntry, Training, catalog_names, load_entry
+from workloads.catalog import CatalogEntry, catalog_names, load_entry
+from workloads.pytorch.network import Network
 from workloads.pytorch.weight_files import WEIGHT_SUFFIXES
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    pass
 
 _GRAPH_SUFFIXES = (".pt2", ".onnx")
 _FORMS = (
     "a catalog name ({}), module:function, a .pt2 or .onnx file, weights (.safetensors, .pt) with "
     "--model, a .mtx matrix"
 )
-
-
-@dataclass
-class Network:
-    """A model with example inputs, and how a catalog entry trains it (if it does)."""
-
-    source: str
-    module: nn.Module
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    training: Training | None = None
-    #: Where the weights come from, in words.
-    weights: str = "seeded (no checkpoint)"
-    #: The program of a ``.pt2`` file, which is captured already.
-    program: ExportedProgram | None = None
-    #: Samples in one step, where the example inputs do not say it first.
-    samples: int | None = None
-    #: Parameters of a catalog network and their values.
-    configuration: dict[str, Any] = field(default_factory=dict)
-    #: What a user should know of how the network was read.
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def batch(self) -> int | None:
-        """`samples`, or the leading extent of the first tensor among the example inputs."""
-        if self.samples is not None:
-            return self.samples
-        for value in (*self.args, *self.kwargs.values()):
-            if isinstance(value, torch.Tensor) and value.ndim:
-                return int(value.shape[0])
-        return None
 
 
 def is_weight_file(source: str) -> bool:

@@ -16,8 +16,9 @@ from workloads.pytorch.capture import capture
 from workloads.pytorch.classifier_training import Schedule, accuracy, train
 from workloads.pytorch.digits_data import digits
 from workloads.pytorch.lower import lower
+from workloads.pytorch.network import Network
 from workloads.pytorch.nm_autograd import DECAY, install_plans
-from workloads.pytorch.source import Network, load_network
+from workloads.pytorch.source import load_network
 from workloads.recipe import parse_pruning
 from workloads.training_study.divergence import DIRECTIONS, architecture, divergence
 
