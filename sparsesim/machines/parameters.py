@@ -18,7 +18,22 @@ Status = Literal["published", "derived", "assumed", "set by user"]
 SpecT = TypeVar("SpecT", bound=Record)
 
 #: Several times faster than the pure Python one; a sweep reads a machine file once per point.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_LOADER):
+    """Refuses a key given twice, of which YAML would keep the last one without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _value in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key {key.value!r} given twice", problem_mark=key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 class Value(Record):
@@ -69,7 +84,7 @@ def read_yaml_mapping(path: Path, keys: str) -> dict[str, Any]:
         InputError: unreadable, not YAML, or not a mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -83,6 +83,11 @@ def test_unknown_keys_are_refused_with_the_allowed_ones() -> None:
         ({"m_max": 12}, r"sat.yaml with --set: m_max must be a power of two \(got 12\)$"),
         ({"n_max": 64, "m_max": 32}, "n_max 64 must not exceed m_max 32"),
         ({"dataflow": "os2"}, "dataflow: .*'ws'"),
+        # Clocks or bytes that 64 bits do not hold.
+        ({"clock_hz": 1e308}, "clock_hz: .*less than or equal to"),
+        ({"dram_bandwidth": 1e-300}, "with --set: dram_bandwidth x .* at least 1e-06 bytes"),
+        ({"dram_efficiency": 1e-300}, "with --set: dram_bandwidth x .* at least 1e-06 bytes"),
+        ({"dram_interleave_bytes": 2**62}, "dram_interleave_bytes: .*less than or equal to"),
     ],
 )
 def test_impossible_values(overrides: dict[str, Any], match: str) -> None:
@@ -104,6 +109,14 @@ def written(path: Path, **changes: Any) -> str:
     content = {"family": "sat", "name": "mine", "parameters": {"rows": entry}, **changes}
     path.write_text(yaml.safe_dump(content))
     return str(path)
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    entry = "{value: 8, status: assumed, source: small}"
+    path.write_text(f"family: sat\nname: twice\nparameters:\n  rows: {entry}\n  rows: {entry}\n")
+    with pytest.raises(InputError, match=r"twice.yaml: not YAML .*key 'rows' given twice.*line 5"):
+        load_machine(str(path))
 
 
 def test_a_file_needs_to_say_only_what_differs(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from sparsesim.validation import Record
 
+#: Bytes per clock. Slower streams would take more clocks than 64 bits count.
+_SLOWEST_DRAM = 1e-6
+
 
 def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
@@ -44,7 +47,7 @@ class SatSpec(Record):
 
     rows: int = Field(ge=1, le=1024, description="PE rows of the array")
     cols: int = Field(ge=1, le=1024, description="PE columns of the array")
-    clock_hz: float = Field(gt=0, description="array clock, Hz")
+    clock_hz: float = Field(gt=0, le=1e12, description="array clock, Hz")
     m_max: int = Field(ge=1, le=64, description="largest M of N:M; a power of two")
     n_max: int = Field(ge=1, le=64, description="weight registers in a PE (WS needs N <= n_max)")
     mul_latency: int = Field(ge=1, le=2, description="multiplier latency, clocks")
@@ -63,7 +66,9 @@ class SatSpec(Record):
     out_buffer_bytes: int = Field(ge=1024, description="output (FP32) buffer, both halves")
     dram_bandwidth: float = Field(gt=0, description="DRAM pin bandwidth of all channels, bytes/s")
     dram_channels: int = Field(ge=1, le=64, description="DRAM channels, evenly striped")
-    dram_interleave_bytes: int = Field(ge=1, description="bytes on a channel before the next one")
+    dram_interleave_bytes: int = Field(
+        ge=1, le=2**30, description="bytes on a channel before the next one"
+    )
     dram_efficiency: float = Field(gt=0, le=1, description="share of pin bandwidth streams get")
     dram_latency: int = Field(ge=0, le=100_000, description="clocks from request to first data")
     vector_lanes: int = Field(ge=1, le=65536, description="elements per clock of the vector unit")
@@ -99,6 +104,11 @@ class SatSpec(Record):
             raise ValueError("vector_functions needs an entry 'default'")
         if self.n_max > self.m_max:
             raise ValueError(f"n_max {self.n_max} must not exceed m_max {self.m_max}")
+        if self.dram_bytes_per_clock < _SLOWEST_DRAM:
+            raise ValueError(
+                f"dram_bandwidth x dram_efficiency / clock_hz must be at least {_SLOWEST_DRAM:g} "
+                f"bytes per clock (got {self.dram_bytes_per_clock:g})"
+            )
         return self
 
     def vector_cost(self, function: str) -> VectorFunction:
