@@ -132,3 +132,10 @@ def test_a_transposed_convolution_is_a_product_and_col2im() -> None:
     assert by_name["up.col2im.FF"].deps == ("up.FF",)
     assert by_name["dilated.FF"].deps == ("relu@2.FF",)
     assert trace.tensors["up.col2im.out"].shape == (BATCH, 8, 16, 16)
+
+
+def test_recurrent_weights_are_no_first_layer() -> None:
+    """Their first step reads an initial state that no layer wrote."""
+    trace = extract(f"{HERE}:gru", batch=BATCH, prune="nm:2:8", phase="inference")
+    pruned = {op.layer for op in gemms(trace, "inference") if op.b.pattern.density < 1}
+    assert {"layers.weight_hh_l0", "layers.weight_hh_l1"} <= pruned

@@ -82,9 +82,16 @@ def test_the_first_layer_stays_dense() -> None:
 
 
 def test_a_shared_weight_is_dense_where_one_of_its_uses_is() -> None:
-    uses = [weight("a", first=True), weight("a"), weight("b")]
+    uses = [weight("a", inputs=4, outputs=4), weight("a"), weight("b")]
     assert not plan_layers(uses, TWO_OF_EIGHT, "bdwp", True)["a.weight"].anything
     assert not plan_layers(uses[::-1], TWO_OF_EIGHT, "bdwp", True)["a.weight"].anything
+
+
+def test_a_shared_weight_is_the_first_layer_only_if_all_its_uses_are() -> None:
+    recurrent = [weight("a", first=True), weight("a"), weight("b")]
+    assert plan_layers(recurrent, TWO_OF_EIGHT, "bdwp", True)["a.weight"].anything
+    twins = [weight("a", first=True), weight("a", first=True), weight("b")]
+    assert not plan_layers(twins, TWO_OF_EIGHT, "bdwp", True)["a.weight"].anything
 
 
 def test_a_pattern_that_fits_nowhere_is_refused_with_the_reasons() -> None:

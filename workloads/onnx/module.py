@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Operators whose inputs give a name to a weight that the exporter left anonymous.
 _PRODUCTS = frozenset(["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Gather"])
+_RECURRENT = frozenset(["RNN", "GRU", "LSTM"])
+_RECURRENT_INPUTS = ("", "weight_ih", "weight_hh", "bias", "", "", "", "peepholes")
 _DOMAINS = frozenset(["", "ai.onnx"])
 MAX_ELEMENTS = 2**33
 _MAX_FOLDED = 2**24
@@ -41,7 +43,7 @@ class _Call:
             reason = str(error).strip().split("\n")[0]
             raise InputError(f"{self.attributes.where}: {reason}") from None
         results = result if isinstance(result, tuple | list) else (result,)
-        return dict(zip(self.outputs, results, strict=False))
+        return {name: value for name, value in zip(self.outputs, results, strict=False) if name}
 
 
 def _module_path(node: NodeProto) -> str:
@@ -150,12 +152,14 @@ class OnnxModule(nn.Module):
     # ---- initializers -------------------------------------------------------------------------
 
     def _add_initializers(self, graph: GraphProto) -> None:
-        users: dict[str, NodeProto] = {}
+        users: dict[str, str] = {}
         factors: set[str] = set()
         for node in graph.node:
-            for name in node.input:
+            for position, name in enumerate(node.input):
                 if node.op_type in _PRODUCTS:
-                    users.setdefault(name, node)
+                    users.setdefault(name, f"{_module_path(node)}.weight")
+                elif node.op_type in _RECURRENT and _RECURRENT_INPUTS[position : position + 1]:
+                    users.setdefault(name, f"{_module_path(node)}.{_RECURRENT_INPUTS[position]}")
                 elif node.op_type == "Mul":
                     factors.add(name)
         for tensor in graph.initializer:
@@ -166,7 +170,7 @@ class OnnxModule(nn.Module):
             mask = name in factors and bool(((value == 0) | (value == 1)).all())
             anonymous = name.startswith("onnx::") or not name.strip("/_.0123456789")
             if anonymous and name in users:
-                name = f"{_module_path(users[name])}.weight"
+                name = users[name]
             parts = [part for part in name.replace("/", ".").split(".") if part]
             self._register(tensor.name, parts or ["weight"], value, trainable=not mask)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsesim.errors import InputError
+from workloads.onnx.recurrent import gru, lstm, rnn
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -374,6 +375,7 @@ NUMBERS: dict[str, frozenset[int]] = {
     "Range": frozenset({0, 1, 2}),
     "Tile": frozenset({1}),
     "CumSum": frozenset({1}),
+    **dict.fromkeys(("RNN", "GRU", "LSTM"), frozenset({4})),
     "Trilu": frozenset({1}),
     **{f"Reduce{kind}": frozenset({1}) for kind in ("Mean", "Sum", "Max", "Min", "L2")},
 }
@@ -383,6 +385,9 @@ OPERATORS: dict[str, Function] = {
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _plain(torch.matmul),
+    "RNN": rnn,
+    "GRU": gru,
+    "LSTM": lstm,
     "Einsum": lambda attributes, *inputs: torch.einsum(attributes.get("equation"), *inputs),
     "Reshape": _reshape,
     "Flatten": _flatten,

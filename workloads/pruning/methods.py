@@ -113,7 +113,7 @@ def plan_layers(
     """
     if TRAINING_METHODS[method].groups_only and not isinstance(pattern, NM | Dense):
         raise InputError(f"--method {method}: is defined for nm:N:M alone (--prune is {pattern})")
-    listed = list(weights)
+    listed = _with_first_layers(weights)
     plans: dict[str, LayerPlan] = {}
     layers: dict[str, str] = {}
     for weight in listed:
@@ -138,6 +138,19 @@ def plan_layers(
             f"({reasons or 'no layer has weights'}{more})"
         )
     return plans
+
+
+def _with_first_layers(weights: Iterable[Weight]) -> list[Weight]:
+    """The weights, those of the first layer alone marked as first.
+
+    A weight that also reads what others wrote is not the first layer: the recurrent weight of an
+    LSTM, whose first step reads the initial state.
+    """
+    listed = list(weights)
+    inner = {weight.parameter for weight in listed if not weight.first}
+    return [
+        replace(weight, first=False) if weight.parameter in inner else weight for weight in listed
+    ]
 
 
 def _plan(weight: Weight, pattern: Pruning, name: str, training: bool) -> LayerPlan:
