@@ -9,7 +9,7 @@ import numpy as np
 
 from sparsesim.machines.s4.fast import run_outcome
 from sparsesim.machines.s4.filters import Filters
-from sparsesim.machines.s4.placement import Placement
+from sparsesim.machines.s4.placement import BatchCut, Placement
 from sparsesim.machines.s4.spec import S4Spec
 from sparsesim.machines.s4.split import (
     Share,
@@ -68,13 +68,12 @@ class Traffic:
     dram_out: int
 
 
-def part_of(gemm: Gemm, parts: int, spec: S4Spec) -> Work:
-    """What one part of the batch on one die asks for; the batch lies in the rows, or, of products
-    of two activations, in the GEMM groups."""
-    cut = parts * spec.dies
+def part_of(gemm: Gemm, cut: BatchCut) -> Work:
+    """What the largest part of the batch asks for; the batch lies in the rows, or, of products of
+    two activations, in the GEMM groups."""
     if gemm.conv is None and gemm.groups > 1:
-        return Work(ceil(gemm.groups / cut), gemm.m, gemm.n, gemm.k)
-    return Work(gemm.groups, ceil(gemm.m / cut), gemm.n, gemm.k)
+        return Work(cut.of_part(gemm.groups), gemm.m, gemm.n, gemm.k)
+    return Work(gemm.groups, cut.of_part(gemm.m), gemm.n, gemm.k)
 
 
 def traffic_of(
@@ -86,17 +85,17 @@ def traffic_of(
     produced: frozenset[str],
     spec: S4Spec,
 ) -> Traffic:
-    """Bytes that a part of `gemm` reads and writes."""
-    cut = place.parts * spec.dies
+    """Bytes that the largest part of `gemm` reads and writes."""
+    cut = place.cut
     element = spec.element_bytes
-    a = ceil(trace.tensors[gemm.a.tensor].elements * element / cut)
-    out = ceil(trace.tensors[gemm.output].elements * element / cut)
+    a = cut.of_part(trace.tensors[gemm.a.tensor].elements * element)
+    out = cut.of_part(trace.tensors[gemm.output].elements * element)
     is_static = gemm.b.tensor in static
     if is_static:
         b = filters.stored_bytes * gemm.groups
         dram_b = b if place.weights == "dram" else 0
     else:
-        b = ceil(gemm.groups * gemm.n * gemm.k * element / cut)
+        b = cut.of_part(gemm.groups * gemm.n * gemm.k * element)
         # A cache that no operator wrote lies in DRAM.
         cached = gemm.b.tensor.split("[")[0] not in produced
         dram_b = b if cached or _root(gemm.b.tensor) in place.in_dram else 0
@@ -122,7 +121,7 @@ def simulate_gemm(
     fidelity: str,
 ) -> ChipTime:
     """Simulate one GEMM with the DRAM to itself; both fidelities give the same result."""
-    work = part_of(gemm, place.parts, spec)
+    work = part_of(gemm, place.cut)
     shape = spu_shape(spec, filters.dense)
     weights = traffic.b_bytes if is_static and place.weights != "copied" else 0
 
@@ -148,7 +147,7 @@ def simulate_gemm(
         for moved in (traffic, nothing)
     )
     busy = min(int(outcome[BUSY]), _mean_busy(work, filters, shape, spec))
-    parts = place.parts
+    parts = place.cut.parts
     stalls = {
         "dependency": 0,
         "input": int(outcome[INPUT_ACTIVATIONS] + outcome[INPUT_WEIGHTS]) + inside - computed,
@@ -168,7 +167,7 @@ def simulate_gemm(
         stall_cycles={cause: clocks * parts for cause, clocks in stalls.items()},
         dram_cycles=ceil(dram / spec.dram_bytes_per_clock) * parts,
         predicted_cycles=ceil(predicted) * parts,
-        bytes=_bytes(gemm, filters, traffic, l2_bytes, place.parts, spec),
+        bytes=_bytes(gemm, filters, traffic, l2_bytes, is_static, place.cut, spec),
         mapping=f"{place.weights if is_static else 'local'} {split.label()}"
         + (f" x {parts} parts" if parts > 1 else ""),
         limits={
@@ -345,22 +344,29 @@ def _clocks(shares: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Numbers:
 
 
 def _bytes(
-    gemm: Gemm, filters: Filters, traffic: Traffic, l2_bytes: int, parts: int, spec: S4Spec
+    gemm: Gemm,
+    filters: Filters,
+    traffic: Traffic,
+    l2_bytes: int,
+    is_static: bool,
+    cut: BatchCut,
+    spec: S4Spec,
 ) -> dict[str, int]:
-    times = parts * spec.dies
+    """Bytes of the board: activations of all samples, weights as often as the trace is run."""
+    times = cut.batch / cut.part_samples
     macs = gemm.groups * gemm.m * filters.nonzeros
     index_share = filters.index_bytes / max(1, filters.stored_bytes)
     row_tiles = ceil(gemm.m / spec.rows)
     streamed = gemm.groups * row_tiles
     live_groups = int((filters.steps > 0).sum())
     element = spec.element_bytes
-    dram_b = traffic.dram_b * times
+    dram_b = round(traffic.dram_b * (cut.runs if is_static else times))
     return {
-        "dram_a_read": traffic.dram_a * times,
+        "dram_a_read": round(traffic.dram_a * times),
         "dram_b_read": dram_b - round(dram_b * index_share),
         "dram_metadata_read": round(dram_b * index_share),
-        "dram_output_write": traffic.dram_out * times,
-        "scratchpad_fill_write": l2_bytes * spec.cores * times,
+        "dram_output_write": round(traffic.dram_out * times),
+        "scratchpad_fill_write": round(l2_bytes * spec.cores * times),
         "scratchpad_a_read": gemm.groups * gemm.m * live_groups * spec.group * element,
         "scratchpad_b_read": streamed * filters.value_bytes,
         "scratchpad_metadata_read": streamed * filters.index_bytes,

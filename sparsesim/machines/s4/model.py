@@ -114,7 +114,7 @@ class _Chip:
                     by_operand[key] = without_dead_steps(stored, op, spec) if static else stored
                 self.filters[op.name] = by_operand[key]
         self.place: Placement = place(trace, self.filters, spec, batch_of(trace), self.static)
-        self.chunks = max(1, min(spec.stream_chunks, batch_of(trace) // spec.dies))
+        self.chunks = min(spec.stream_chunks, self.place.cut.die_samples)
         self._engines: dict[str, str] = {}
         self._seen: dict[Any, ChipTime] = {}
 
@@ -171,13 +171,12 @@ class _Chip:
         return self._record(step, engine, time, filters.label, gemm.macs_dense, macs, energy)
 
     def _products(self, traffic: Traffic, macs: int) -> ChipTime:
-        parts = self.place.parts
+        parts = self.place.cut.parts
         return simulate_products(
             macs,
-            (traffic.a_bytes + traffic.b_bytes) * parts,
-            traffic.out_bytes * parts,
+            ((traffic.a_bytes + traffic.b_bytes) * parts, traffic.out_bytes * parts),
             ((traffic.dram_a + traffic.dram_b) * parts, traffic.dram_out * parts),
-            parts,
+            self.place.cut,
             self.spec,
             self.fidelity,
         )
@@ -198,10 +197,10 @@ class _Chip:
         dram_written = width * sum(
             self.tensors[name].elements for name in op.outputs if name in self.place.in_dram
         )
-        dies = self.spec.dies
+        cut = self.place.cut
         time = simulate_vector(
-            op, read // dies, written // dies, dram_read // dies, dram_written // dies,
-            self.place.parts, self.spec, self.fidelity,
+            op, (cut.of_die(read), cut.of_die(written)),
+            (cut.of_die(dram_read), cut.of_die(dram_written)), cut, self.spec, self.fidelity,
         )  # fmt: skip
         operations = op.elements * cost.operations
         energy = {"vector": operations * energy_pj("vector_operation", self.spec.node_nm)}
@@ -218,6 +217,7 @@ class _Chip:
         energy: dict[str, float],
     ) -> OperatorTime:
         self._engines[step.name] = engine
+        parts = self.place.cut.parts
         return OperatorTime(
             engine=engine,
             mapping=time.mapping,
@@ -233,9 +233,9 @@ class _Chip:
             energy_pj=moved_energy(time.bytes, self.spec.node_nm) | energy,
             details={"limits": time.limits},
             follows=frozenset(step.deps) if self.chunks > 1 else frozenset(),
-            parts=max(self.chunks, self.place.parts) if step.name == HOST_INPUT else self.chunks,
+            parts=max(self.chunks, parts) if step.name == HOST_INPUT else self.chunks,
             # While one part of the batch runs through the network, the next one's inputs arrive.
-            ahead=frozenset(step.deps) & {HOST_INPUT} if self.place.parts > 1 else frozenset(),
+            ahead=frozenset(step.deps) & {HOST_INPUT} if parts > 1 else frozenset(),
         )
 
     def _fused(self, step: Step, engine: str) -> OperatorTime:

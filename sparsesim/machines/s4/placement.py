@@ -1,8 +1,9 @@
 """What stays on chip: weights in L2, activations between operators, and how the batch is cut.
 
-With the weights resident the batch is run in `parts`, depth first, as many as it takes for the
-activations that live at one time to fit beside them. Otherwise the whole batch runs operator by
-operator, so that weights are fetched once, and activations that find no room go to DRAM.
+Dies take whole samples. With the weights resident a die runs its samples in `parts`, depth first,
+as many as it takes for the activations that live at one time to fit beside them. Otherwise the
+whole batch runs operator by operator, so that weights are fetched once, and activations that find
+no room go to DRAM.
 """
 
 from __future__ import annotations
@@ -17,19 +18,55 @@ from sparsesim.trace.trace import operator_tensors
 
 
 @dataclass(frozen=True)
+class BatchCut:
+    """Whole samples for each die, and for each part that a die runs through the whole trace.
+
+    Attributes:
+        batch: samples of the trace. dies: of the board. parts: of a die's samples.
+    """
+
+    batch: int
+    dies: int
+    parts: int
+
+    @property
+    def die_samples(self) -> int:
+        """Samples of the die that has most."""
+        return ceil(self.batch / self.dies)
+
+    @property
+    def part_samples(self) -> int:
+        """Samples of its largest part."""
+        return ceil(self.die_samples / self.parts)
+
+    def of_die(self, count: int) -> int:
+        """What of `count` for the whole batch the fullest die has."""
+        return -(-count * self.die_samples // self.batch)
+
+    def of_part(self, count: int) -> int:
+        """What of `count` for the whole batch its largest part has."""
+        return -(-count * self.part_samples // self.batch)
+
+    @property
+    def runs(self) -> int:
+        """How often the board runs through the trace: parts on every die that has samples."""
+        return self.parts * ceil(self.batch / self.die_samples)
+
+
+@dataclass(frozen=True)
 class Placement:
     """Where operands live.
 
     Attributes:
         weights: "copied" into every core's L2, "shared" out over the cores, or "dram".
-        parts: how often the batch is cut; each part runs through the whole trace.
+        cut: how the batch is cut.
         in_dram: activations that do not fit on chip.
         weight_bytes: all stored weights, one copy.
         peak_bytes: activations alive at one time, of one part on one die.
     """
 
     weights: str
-    parts: int
+    cut: BatchCut
     in_dram: frozenset[str]
     weight_bytes: int
     peak_bytes: int
@@ -52,25 +89,26 @@ def place(
     weights = sum(stored.values())
     capacity = spec.cores * spec.l2_bytes
     lifetimes = _lifetimes(trace, static)
-    whole = {name: ceil(trace.tensors[name].elements * spec.element_bytes / spec.dies)
-             for name in lifetimes}  # fmt: skip
-    samples = max(1, batch // spec.dies)
+    sizes = {name: trace.tensors[name].elements * spec.element_bytes for name in lifetimes}
+
+    def fit(cut: BatchCut, room: int) -> tuple[frozenset[str], int]:
+        return _fit(lifetimes, {name: cut.of_part(size) for name, size in sizes.items()}, room)
+
     options = {"auto": ("copied", "shared"), "broadcast": ("copied",), "rotate": ("shared",)}
     for kind in options[spec.mapping] if spec.resident_weights else ():
         left = capacity - weights * (spec.cores if kind == "copied" else 1)
-        for parts in range(1, samples + 1):
-            if left <= 0:
-                break
-            if parts > 1 and samples % parts:
+        for parts in range(1, ceil(batch / spec.dies) + 1 if left > 0 else 1):
+            if fit(BatchCut(batch, spec.dies, parts), left)[0]:
                 continue
-            sizes = {name: ceil(size / parts) for name, size in whole.items()}
-            spilled, peak = _fit(lifetimes, sizes, left)
-            if not spilled:
-                return Placement(kind, parts, frozenset(), weights, peak)
+            # Up to twice as many parts if they are more even: a short last part is timed as whole.
+            cuts = (BatchCut(batch, spec.dies, more) for more in range(parts, 2 * parts + 1))
+            cut = min(cuts, key=lambda cut: cut.parts * cut.part_samples)
+            return Placement(kind, cut, frozenset(), weights, fit(cut, left)[1])
     largest = max(stored.values(), default=0)
     # Streaming weights keep two of the largest layer's blocks in L2.
-    spilled, peak = _fit(lifetimes, whole, max(0, capacity - min(capacity // 2, largest)))
-    return Placement("dram", 1, spilled, weights, peak)
+    cut = BatchCut(batch, spec.dies, 1)
+    spilled, peak = fit(cut, max(0, capacity - min(capacity // 2, largest)))
+    return Placement("dram", cut, spilled, weights, peak)
 
 
 def _lifetimes(trace: Trace, static: frozenset[str]) -> dict[str, tuple[int, int]]:

@@ -7,6 +7,7 @@ from math import ceil
 import numpy as np
 
 from sparsesim.machines.s4.gemm import ChipTime
+from sparsesim.machines.s4.placement import BatchCut
 from sparsesim.machines.s4.spec import S4Spec, VectorFunction
 from sparsesim.memory import double_buffer
 from sparsesim.results.record import STALL_CAUSES
@@ -22,49 +23,52 @@ def function_cost(function: str, spec: S4Spec) -> VectorFunction:
 
 def simulate_vector(
     operator: Elementwise | Reduction,
-    read: int,
-    written: int,
-    dram_read: int,
-    dram_written: int,
-    parts: int,
+    moved: tuple[int, int],
+    dram: tuple[int, int],
+    cut: BatchCut,
     spec: S4Spec,
     fidelity: str,
 ) -> ChipTime:
     """One function on the units of all cores, with the DRAM to itself.
 
     Args:
-        read, written: bytes of inputs and outputs on one die, all parts; dram_...: those in DRAM.
+        moved: bytes (read, written) on the fullest die; dram: those in DRAM.
+        cut: how the batch is cut.
     """
     cost = function_cost(operator.function, spec)
     lanes = spec.vpu_operations if cost.unit == "vpu" else spec.sfu_operations
     # Rates are of INT8 on the VPU; wider operands take a lane's width more often.
     weight = cost.operations * (cost.element_bytes if cost.unit == "vpu" else 1)
-    busy = ceil(operator.elements * weight / (lanes * spec.cores * spec.dies))
-    return _streamed(
-        busy, read + written, dram_read, dram_written, parts, operator.function, spec, fidelity
-    )
+    busy = ceil(cut.of_die(operator.elements * weight) / (lanes * spec.cores))
+    return _streamed(busy, moved, dram, cut, operator.function, spec, fidelity)
 
 
 def simulate_products(
-    macs: int, read: int, written: int, dram: tuple[int, int], parts: int, spec: S4Spec,
+    macs: int,
+    moved: tuple[int, int],
+    dram: tuple[int, int],
+    cut: BatchCut,
+    spec: S4Spec,
     fidelity: str,
-) -> ChipTime:  # fmt: skip
+) -> ChipTime:
     """A GEMM too narrow for the SPUs (depthwise convolution) on the vector units."""
-    busy = ceil(2 * macs * spec.element_bytes / (spec.vpu_operations * spec.cores * spec.dies))
-    return _streamed(busy, read + written, *dram, parts, "products on the vpu", spec, fidelity)
+    operations = cut.of_die(2 * macs * spec.element_bytes)
+    busy = ceil(operations / (spec.vpu_operations * spec.cores))
+    return _streamed(busy, moved, dram, cut, "products on the vpu", spec, fidelity)
 
 
 def _streamed(
     busy: int,
-    moved: int,
-    dram_read: int,
-    dram_written: int,
-    parts: int,
+    moved: tuple[int, int],
+    dram: tuple[int, int],
+    cut: BatchCut,
     mapping: str,
     spec: S4Spec,
     fidelity: str,
 ) -> ChipTime:
-    onchip = ceil(moved / (spec.l2_bytes_per_clock * spec.cores))
+    dram_read, dram_written = dram
+    of_board = cut.batch / cut.die_samples
+    onchip = ceil(sum(moved) / (spec.l2_bytes_per_clock * spec.cores))
     rate = spec.dram_bytes_per_clock
     inside = _blocks(busy, onchip, 0, 0, spec, fidelity)
     whole = _blocks(busy, onchip, ceil(dram_read / rate), ceil(dram_written / rate), spec, fidelity)
@@ -72,18 +76,18 @@ def _streamed(
     stalls |= {
         "input": inside - busy,
         "memory": whole - inside,
-        "fill_drain": spec.operator_clocks * parts,
+        "fill_drain": spec.operator_clocks * cut.parts,
     }
     return ChipTime(
-        cycles=whole + spec.operator_clocks * parts,
+        cycles=whole + spec.operator_clocks * cut.parts,
         busy_cycles=busy,
         stall_cycles=stalls,
         dram_cycles=ceil((dram_read + dram_written) / rate),
-        predicted_cycles=max(busy, onchip) + spec.operator_clocks * parts,
+        predicted_cycles=max(busy, onchip) + spec.operator_clocks * cut.parts,
         bytes={
-            "dram_a_read": dram_read * spec.dies,
-            "dram_output_write": dram_written * spec.dies,
-            "scratchpad_access": moved * spec.dies,
+            "dram_a_read": round(dram_read * of_board),
+            "dram_output_write": round(dram_written * of_board),
+            "scratchpad_access": round(sum(moved) * of_board),
         },
         mapping=mapping,
         limits={"compute": busy, "l2": onchip, "dram": ceil((dram_read + dram_written) / rate)},

@@ -171,6 +171,39 @@ def test_boards_scale_with_their_dies() -> None:
     assert load_machine("s30").spec.dies == 3
 
 
+@pytest.mark.parametrize(("batch", "die", "s30_die"), [(1, 1, 1), (4, 2, 2), (13, 7, 5)])
+def test_dies_take_whole_samples(batch: int, die: int, s30_die: int) -> None:
+    """A board is as fast as its fullest die: a sample is not cut, nor are dies that have none."""
+
+    def seconds(machine: str, samples: int) -> float:
+        trace = extract("resnet9", prune="none", phase="inference", batch=samples, lazy=True)
+        link = {"host_bandwidth": 1e15, "host_latency": 0, "stream_chunks": 1}
+        return run(trace, machine, overrides=link).seconds
+
+    assert seconds("s10", batch) == pytest.approx(seconds("s4", die), rel=1e-3)
+    assert seconds("s30", batch) == pytest.approx(seconds("s4", s30_die), rel=1e-3)
+
+
+def test_parts_of_the_batch_are_as_even_as_they_can_be() -> None:
+    rates = {}
+    for batch in (29, 31, 32):
+        trace = extract("resnet9", prune="none", phase="inference", batch=batch, lazy=True)
+        result = run(trace, "s4", overrides={"l2_bytes": 2_500_000})
+        stem = next(op for op in result.operators if op.engine == "spu")
+        assert "parts" in stem.mapping
+        rates[batch] = batch / result.seconds
+    # A prime number of samples is not run one by one.
+    assert min(rates.values()) > 0.85 * max(rates.values())
+
+
+def test_bytes_of_a_board_are_those_of_its_samples() -> None:
+    trace = trace_of("encoder")
+    away = {"resident_weights": False, "l2_bytes": 4096}
+    one, three = (by_name(trace, **away, dies=dies)["up"] for dies in (1, 3))
+    assert three.bytes["dram_b_read"] == 3 * one.bytes["dram_b_read"]
+    assert three.bytes["dram_a_read"] == pytest.approx(one.bytes["dram_a_read"], rel=1e-3)
+
+
 def test_energy_falls_with_sparsity() -> None:
     joules = [run(trace_of("encoder", f"balanced:{s}"), "s4").energy_j for s in (1, 4, 16)]
     assert joules == sorted(joules, reverse=True)
