@@ -146,7 +146,8 @@ def simulate_gemm(
         _with_memory(computed, onchip, moved, rows, across, spec, fidelity)
         for moved in (traffic, nothing)
     )
-    busy = min(int(outcome[BUSY]), _mean_busy(work, filters, shape, spec))
+    issued = int(outcome[BUSY] + outcome[IMBALANCE])
+    busy = min(issued, _mean_busy(work, filters, shape, spec))
     parts = place.cut.parts
     stalls = {
         "dependency": 0,
@@ -154,7 +155,7 @@ def simulate_gemm(
         "output": int(outcome[OUTPUT]),
         "bank_conflict": 0,
         "memory": whole - inside,
-        "imbalance": int(outcome[IMBALANCE]) + int(outcome[BUSY]) - busy,
+        "imbalance": issued - busy,
         "fill_drain": int(outcome[FILL_DRAIN]) + spec.operator_clocks,
         "idle": 0,
     }

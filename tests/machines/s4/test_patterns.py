@@ -115,6 +115,18 @@ def test_bitmap_costs_the_fullest_lane_of_each_tile_and_group(
         assert found[tile].tolist() == most.tolist()
 
 
+@pytest.mark.parametrize("row", [0, 20, 63])
+def test_lanes_are_busy_for_every_product_wherever_it_is(row: int) -> None:
+    """Of SPUs that issue equally many padded steps, some may have no pair at all."""
+    mask = np.zeros((64, 32), np.bool_)
+    mask[row, :3] = True
+    overrides = {"cols": 4, "drain_results": 4}
+    result = run(masked(mask, Unstructured(density=0.01), 640), "s4", overrides=overrides, pad=True)
+    op = next(op for op in result.operators if op.operator == "fc")
+    assert op.macs_effective == 640 * 3
+    assert op.macs_effective <= result.machine["peak_macs_per_cycle"] * op.busy_cycles
+
+
 def test_imbalance_is_seen_and_blocks_of_whole_tiles_have_none() -> None:
     rng = np.random.default_rng(1)
     scattered = rng.random((256, 1024)) < 1 / 8
