@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Literal
 
-from amaranth.hdl import Array, EnableInserter, Module, Mux, Signal
+from amaranth.hdl import Array, Const, EnableInserter, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.fp16_multiplier import Fp16Multiplier
 from hw.arith.fp32_adder import Fp32Adder
 from sparsesim.machines.sat.spec import UspeSpec
+
+#: What a PE can do: `both` is the unified PE, the others are what it is compared with.
+Dataflows = Literal["both", "ws", "os"]
 
 
 def selector(choices: int) -> int:
@@ -63,16 +67,29 @@ class Uspe(wiring.Component):
     Synchronous reset wins over `en`; `en` low freezes every register. `op_i.slot` and
     `w_i.slot` must be below `n_max`, `op_i.acc` below `interleave`.
 
+    A PE with one dataflow only takes what that needs: without output-stationary there are no
+    `os` and `drain`, and with a single weight every product is the first and last of its sum, so
+    that there are no accumulators; without weight-stationary there are no weight registers. Ports
+    of what is not there are not read, and show 0.
+
+    Parameters
+    ----------
+    spec
+        what it is made of
+    dataflows
+        ``both``, or ``ws`` or ``os`` for a PE with that one only
+
     Raises
     ------
     ValueError
         `m_max` is not a power of two (`index` could point beyond the block).
     """
 
-    def __init__(self, spec: UspeSpec):
+    def __init__(self, spec: UspeSpec, dataflows: Dataflows = "both"):
         if spec.m_max & (spec.m_max - 1):
             raise ValueError(f"m_max must be a power of two (got {spec.m_max})")
         self.spec = spec
+        self.dataflows = dataflows
         block = data.ArrayLayout(16, spec.m_max)
         super().__init__(
             {
@@ -90,8 +107,9 @@ class Uspe(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        self._forward(m)
-        weight_value, weight_index = self._select_weight(m)
+        op, weight = self._inputs()
+        self._forward(m, op, weight)
+        weight_value, weight_index = self._select_weight(m, op, weight)
         accumulators = Array(
             Signal(32, name=f"accumulator_{i}") for i in range(self.spec.interleave)
         )
@@ -101,7 +119,7 @@ class Uspe(wiring.Component):
             multiplier.x.eq(self.a_i.as_value().word_select(weight_index, 16)),
             multiplier.y.eq(weight_value),
         ]
-        issued = self._delayed(m, "issued", self.op_i, self.spec.mul_latency)
+        issued = self._delayed(m, "issued", op, self.spec.mul_latency)
 
         # Rule 4. A word from the north is taken by the first product of a weight-stationary sum.
         takes_north = Signal()
@@ -128,8 +146,8 @@ class Uspe(wiring.Component):
         # Rule 6.
         pass_valid = Signal()
         pass_value = Signal(32)
-        with m.If(self.op_i.drain):
-            m.d.sync += [pass_valid.eq(1), pass_value.eq(accumulators[self.op_i.acc])]
+        with m.If(op.drain):
+            m.d.sync += [pass_valid.eq(1), pass_value.eq(accumulators[op.acc])]
         with m.Else():
             m.d.sync += [
                 pass_valid.eq(self.p_i.valid & ~takes_north),
@@ -143,32 +161,62 @@ class Uspe(wiring.Component):
         ]
         return EnableInserter(self.en)(m)
 
-    def _forward(self, m):
+    def _inputs(self):
+        """The operation and the weight as this PE reads them: what it has not is constant."""
+        constant = {"op": {}, "w": {}}
+        if self.dataflows == "ws":
+            constant["op"] = {"os": 0, "drain": 0}
+            if self.spec.n_max == 1:
+                constant["op"] |= {"first": 1, "last": 1, "slot": 0, "acc": 0}
+                constant["w"] = {"slot": 0}
+        elif self.dataflows == "os":
+            constant = {"op": {"os": 1, "slot": 0}, "w": {"load": 0, "row": 0, "slot": 0}}
+        if self.dataflows != "both" and self.spec.m_max == 1:
+            constant["w"]["index"] = 0
+        for side, port in (("op", self.op_i), ("w", self.w_i)):
+            yield SimpleNamespace(
+                **{
+                    field: Const(constant[side][field], len(signal))
+                    if field in constant[side]
+                    else signal
+                    for field in port.signature.members
+                    for signal in (getattr(port, field),)
+                }
+            )
+
+    def _forward(self, m, op, weight):
         """Rules 1 and 2: everything goes on to the neighbour one clock later."""
         m.d.sync += self.a_o.eq(self.a_i)
-        for field in self.op_i.signature.members:
-            m.d.sync += getattr(self.op_o, field).eq(getattr(self.op_i, field))
+        for field, now in vars(op).items():
+            if not isinstance(now, Const):
+                m.d.sync += getattr(self.op_o, field).eq(now)
         for field in ("slot", "value", "index"):
-            m.d.sync += getattr(self.w_o, field).eq(getattr(self.w_i, field))
-        goes_on = self.w_i.load & self.w_i.row.any()
+            now = getattr(weight, field)
+            if not isinstance(now, Const):
+                m.d.sync += getattr(self.w_o, field).eq(now)
+        if self.dataflows == "os":
+            return
+        goes_on = weight.load & weight.row.any()
         m.d.sync += [
             self.w_o.load.eq(goes_on),
-            self.w_o.row.eq(self.w_i.row - goes_on),
+            self.w_o.row.eq(weight.row - goes_on),
         ]
 
-    def _select_weight(self, m):
+    def _select_weight(self, m, op, weight):
         """Rules 2 and 3: the weight registers, and the weight this clock's `mac` takes."""
+        if self.dataflows == "os":
+            return weight.value, weight.index
         entries = range(self.spec.n_max)
         values = Array(Signal(16, name=f"weight_value_{i}") for i in entries)
-        indices = Array(Signal(len(self.w_i.index), name=f"weight_index_{i}") for i in entries)
-        with m.If(self.w_i.load & ~self.w_i.row.any()):
+        indices = Array(Signal(len(weight.index), name=f"weight_index_{i}") for i in entries)
+        with m.If(weight.load & ~weight.row.any()):
             m.d.sync += [
-                values[self.w_i.slot].eq(self.w_i.value),
-                indices[self.w_i.slot].eq(self.w_i.index),
+                values[weight.slot].eq(weight.value),
+                indices[weight.slot].eq(weight.index),
             ]
         return (
-            Mux(self.op_i.os, self.w_i.value, values[self.op_i.slot]),
-            Mux(self.op_i.os, self.w_i.index, indices[self.op_i.slot]),
+            Mux(op.os, weight.value, values[op.slot]),
+            Mux(op.os, weight.index, indices[op.slot]),
         )
 
     @staticmethod
@@ -178,6 +226,9 @@ class Uspe(wiring.Component):
             later = SimpleNamespace()
             for field in ("mac", "first", "last", "os", "acc"):
                 now = getattr(operation, field)
+                if isinstance(now, Const):
+                    setattr(later, field, now)
+                    continue
                 register = Signal(len(now), name=f"{name}_{clock}_{field}")
                 m.d.sync += register.eq(now)
                 setattr(later, field, register)
@@ -185,4 +236,11 @@ class Uspe(wiring.Component):
         return operation
 
 
-__all__ = ["OperationSignature", "PartialSumSignature", "Uspe", "WeightSignature", "selector"]
+__all__ = [
+    "Dataflows",
+    "OperationSignature",
+    "PartialSumSignature",
+    "Uspe",
+    "WeightSignature",
+    "selector",
+]

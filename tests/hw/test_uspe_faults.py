@@ -55,7 +55,7 @@ FAULTS = {
     ),
     "drain reads another accumulator": (
         *USPE,
-        "accumulators[self.op_i.acc]",
+        "accumulators[op.acc]",
         "accumulators[issued.acc]",
     ),
     "sum lands a clock late": (*USPE, "self.spec.add_latency - 1", "self.spec.add_latency"),
@@ -71,12 +71,12 @@ FAULTS = {
         "Mux(result_valid, result_value, Mux(pass_valid, pass_value, 0))",
         "Mux(pass_valid, pass_value, Mux(result_valid, result_value, 0))",
     ),
-    "load taken by every row": (*USPE, "self.w_i.load & ~self.w_i.row.any()", "self.w_i.load"),
-    "row not counted down": (*USPE, "self.w_i.row - goes_on", "self.w_i.row"),
+    "load taken by every row": (*USPE, "weight.load & ~weight.row.any()", "weight.load"),
+    "row not counted down": (*USPE, "weight.row - goes_on", "weight.row"),
     "os index from the register": (
         *USPE,
-        "Mux(self.op_i.os, self.w_i.index, indices[self.op_i.slot])",
-        "indices[self.op_i.slot]",
+        "Mux(op.os, weight.index, indices[op.slot])",
+        "indices[op.slot]",
     ),
     "freeze ignored": (*USPE, "EnableInserter(self.en)(m)", "m"),
     "reference starts with a weight": (
