@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -98,29 +98,55 @@ def synthesise(
     SparseSimError
         A tool failed (its first error follows).
     """
-    if target not in _RECIPES:
-        raise InputError(f"target: must be one of {', '.join(_RECIPES)} (got {target!r})")
+    _known(target)
     folder = Path(folder)
     manifest = _manifest(folder)
-    recipe = _RECIPES[target]
-    top = manifest["top"]
-    with tempfile.TemporaryDirectory(prefix="synth-") as name:
-        work = Path(name)
-        for source in manifest["sources"]:
-            shutil.copy(folder / source, work / source)
-        _report(progress, f"yosys {recipe.command}")
-        yosys = _yosys(work, top, manifest["sources"], recipe.command)
-        cells = _cells(work / "stat.json", top)
-        speeds: dict[int, float] = {}
-        router = None
-        if target == "ecp5" and route and (router := _router()):
-            for seed in ROUTE_SEEDS:
-                _report(progress, f"nextpnr-ecp5, seed {seed}")
-                speeds[seed] = _routed_hz(work, router, seed, manifest["clock"]["hz"])
     return {
         "unit": manifest["unit"],
         "machine": manifest["machine"],
         "parameters": manifest["parameters"],
+        **synthesise_sources(
+            {name: (folder / name).read_text("utf-8") for name in manifest["sources"]},
+            manifest["top"],
+            target,
+            clock_hz=manifest["clock"]["hz"],
+            route=route,
+            progress=progress,
+        ),
+    }
+
+
+def synthesise_sources(
+    sources: Mapping[str, str],
+    top: str,
+    target: Target = "ecp5",
+    *,
+    clock_hz: float,
+    route: bool = True,
+    seeds: Sequence[int] = ROUTE_SEEDS,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Synthesise Verilog texts by file name: all of `synthesise` but what the design is.
+
+    `clock_hz` is the clock that the router aims at, once with each of `seeds`. Raises as
+    `synthesise` does.
+    """
+    _known(target)
+    recipe = _RECIPES[target]
+    with tempfile.TemporaryDirectory(prefix="synth-") as name:
+        work = Path(name)
+        for source, text in sources.items():
+            (work / source).write_text(text, encoding="utf-8")
+        _report(progress, f"yosys {recipe.command}")
+        yosys = _yosys(work, top, list(sources), recipe.command)
+        cells = _cells(work / "stat.json", top)
+        speeds: dict[int, float] = {}
+        router = None
+        if target == "ecp5" and route and (router := _router()):
+            for seed in seeds:
+                _report(progress, f"nextpnr-ecp5, seed {seed}")
+                speeds[seed] = _routed_hz(work, router, seed, clock_hz)
+    return {
         "target": target,
         "device": recipe.device,
         **{
@@ -132,6 +158,11 @@ def synthesise(
         "cells": cells,
         "tools": {"yosys": yosys, "nextpnr": _tool_version(router) if router else None},
     }
+
+
+def _known(target: str) -> None:
+    if target not in _RECIPES:
+        raise InputError(f"target: must be one of {', '.join(_RECIPES)} (got {target!r})")
 
 
 def _report(progress: Callable[[str], None] | None, text: str) -> None:
@@ -228,4 +259,4 @@ def _tool_name(command: list[str]) -> str:
     return next(name for name in names if any(name in word for word in command))
 
 
-__all__ = ["ROUTE_SEEDS", "Target", "synthesise"]
+__all__ = ["ROUTE_SEEDS", "Target", "synthesise", "synthesise_sources"]

@@ -19,6 +19,8 @@ STORE = "sweep.sqlite"
 TABLE = "sweep.csv"
 #: What a design point costs; PEs stand for area, or the largest array would always win.
 COST_COLUMNS = ("seconds", "energy_j", "pes")
+#: What a synthesized design costs: the energy model does not know of its cells.
+SYNTHESIZED_COST_COLUMNS = ("seconds", "lut")
 _TEXT_COLUMNS = ("status", "error", "trace_name", "trace_prune", "trace_method", "machine_name")
 _NUMBER_COLUMNS = (
     "pes",
@@ -55,14 +57,22 @@ class Sweep:
 
     Attributes:
         table: `sweep.csv` with the columns `work` (network, and phase and batch where swept),
-            `variant` and `on_front` added; the front is taken over seconds, energy and PEs (the
-            stand-in for area) among the design points of the same work.
+            `variant` and `on_front` added; the front is taken over `costs` among the design
+            points of the same work.
         parameters: the columns that were swept (those that vary, left of `point_id`).
+        costs: seconds, energy and PEs (the stand-in for area); seconds and LUTs where the sweep
+            is over synthesized designs.
     """
 
     path: Path
     table: pd.DataFrame
     parameters: tuple[str, ...]
+    costs: tuple[str, ...]
+
+    @property
+    def synthesized(self) -> bool:
+        """Whether the area of the designs is known from synthesis."""
+        return self.costs == SYNTHESIZED_COST_COLUMNS
 
     @property
     def name(self) -> str:
@@ -115,7 +125,8 @@ def load_sweep(path: Path) -> Sweep:
         raise InputError(
             f"{where}: status must be done or failed (got {unknown['status'].iloc[0]!r})"
         )
-    for column in _NUMBER_COLUMNS:
+    costs = SYNTHESIZED_COST_COLUMNS if "lut" in table.columns else COST_COLUMNS
+    for column in dict.fromkeys((*_NUMBER_COLUMNS, *costs)):
         numbers = pd.to_numeric(table[column], errors="coerce")
         if numbers[table["status"] == "done"].isna().any():
             raise InputError(f"{where}: column {column!r}: a done point has no number")
@@ -137,12 +148,12 @@ def load_sweep(path: Path) -> Sweep:
         if column in parameters:
             name = column.removeprefix("trace_")
             table["work"] += f", {name} " + table[column].astype(str)
-    table["on_front"] = _fronts(table)
-    return Sweep(path, table, parameters)
+    table["on_front"] = _fronts(table, costs)
+    return Sweep(path, table, parameters, costs)
 
 
-def _fronts(table: pd.DataFrame) -> np.ndarray:
-    costs = table[list(COST_COLUMNS)].where(table["status"] == "done").to_numpy(np.float64)
+def _fronts(table: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
+    costs = table[list(columns)].where(table["status"] == "done").to_numpy(np.float64)
     front = np.zeros(len(table), dtype=np.bool_)
     for work in table["work"].unique():
         rows = np.flatnonzero((table["work"] == work).to_numpy())

@@ -200,7 +200,7 @@ def top_operators(run: Run) -> Table:
 
 
 def front_table(sweep: Sweep) -> Table:
-    """The design points on the Pareto front (time, energy, PEs), fastest first."""
+    """The design points on the Pareto front, fastest first."""
     front = sweep.done[sweep.done["on_front"]].sort_values(["work", "seconds"])
     machines = ["machine_name"] if front["machine_name"].nunique() > 1 else []
     columns = [*machines, *sweep.parameters]
@@ -214,15 +214,22 @@ def front_table(sweep: Sweep) -> Table:
             f"{100 * row['utilisation']:.1f} %",
             f"{int(row['pes']):,}",
             quantity(row["on_chip_bytes"], "B"),
+            *([f"{int(row['lut']):,}", f"{int(row['dsp']):,}"] if sweep.synthesized else []),
         ]
         for row in front.to_dict("records")
     ]
     headings = [
         "trace", "pruning", *columns, "time", "energy", "utilisation", "PEs", "on-chip bytes",
+        *(["LUT", "DSP"] if sweep.synthesized else []),
     ]  # fmt: skip
+    costs = (
+        "time and LUTs (synthesized units, without buffers, vector unit and DMA)"
+        if sweep.synthesized
+        else "time, energy and PEs (which stand for area)"
+    )
     note = (
-        "Not dominated: no design point of the same work is at least as good in time, energy and "
-        "PEs (which stand for area) and better in one of them."
+        f"Not dominated: no design point of the same work is at least as good in {costs} and "
+        "better in one of them."
     )
     return Table(f"Sweep {sweep.name}: Pareto front", headings, rows, words=2, note=note)
 

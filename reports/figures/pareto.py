@@ -1,4 +1,4 @@
-"""Design points of a sweep: seconds against energy, those that no other dominates marked."""
+"""Design points of a sweep: seconds against energy or LUTs, the undominated ones marked."""
 
 from __future__ import annotations
 
@@ -48,26 +48,27 @@ def draw_pareto(sweep: Sweep) -> Plate:
     panels = list(grid.flat)
     shade = _Shade(done, colour_column(sweep))
     variants = list(dict.fromkeys(done["variant"]))
+    against = ("lut", "LUTs", "") if sweep.synthesized else ("energy_j", "energy", "J")
     units = []
-    for column, unit in (("seconds", "s"), ("energy_j", "J")):
+    for column, _, unit in (("seconds", "time", "s"), against):
         divisor, prefix = axis_prefix(done[column].max())
         units.append((column, divisor, prefix + unit))
     for axes, network in zip(panels, networks, strict=False):
         part = done[done["work"] == network]
-        _points(axes, part, variants, shade, units)
+        _points(axes, part, variants, shade, units, joined=None if sweep.synthesized else "pes")
         if len(networks) > 1:
             axes.set_title(network)
         axes.set_xlabel(f"time ({units[0][2]})")
-        axes.set_ylabel(f"energy ({units[1][2]})")
+        axes.set_ylabel(f"{against[1]} ({units[1][2]})" if units[1][2] else against[1])
     for axes in panels[len(networks) :]:
         axes.remove()
     shade.explain(figure, panels[: len(networks)])
-    _legend(figure, variants, shade)
+    _legend(figure, variants, shade, "joined" if sweep.synthesized else "equal PEs joined")
     failed = f"{sweep.failed} of {len(sweep.table)} design points failed and are not drawn."
     return Plate(
         f"pareto-{slug(sweep.name)}",
         f"Design space: {sweep.name}",
-        f"{_CAPTION} {failed}",
+        f"{_SYNTHESIZED_CAPTION if sweep.synthesized else _CAPTION} {failed}",
         figure,
         sweep.table,
         wide,
@@ -78,6 +79,11 @@ _CAPTION = (
     "Outlined: design points that no other point of the same work beats in the three objectives "
     "time, energy and number of PEs, which stands for area; dominated points are faint. Lines "
     "join the outlined points with the same number of PEs. Energy is dynamic only."
+)
+_SYNTHESIZED_CAPTION = (
+    "Outlined and joined: design points that no other point of the same work beats in time and in "
+    "LUTs; dominated points are faint. LUTs are those of the synthesized units of the design: "
+    "PEs, edges and control of the array, sorter and update lanes."
 )
 
 
@@ -139,6 +145,7 @@ def _points(
     variants: list[str],
     shade: _Shade,
     units: list[tuple[str, float, str]],
+    joined: str | None,
 ) -> None:
     (x, x_divisor, _), (y, y_divisor, _) = units
     for index, variant in enumerate(variants):
@@ -156,7 +163,10 @@ def _points(
                 zorder=3 if front else 2,
             )
     # With three objectives only points of one size form a front in the plane of the figure.
-    for _, best in part[part["on_front"]].sort_values([x, y]).groupby("pes"):
+    undominated = part[part["on_front"]].sort_values([x, y])
+    for best in (
+        [undominated] if joined is None else [part for _, part in undominated.groupby(joined)]
+    ):
         axes.plot(best[x] / x_divisor, best[y] / y_divisor, color=INK, linewidth=0.5, zorder=1)
     for name, column, divisor in (("x", x, x_divisor), ("y", y, y_divisor)):
         low, high = part[column].min() / divisor, part[column].max() / divisor
@@ -165,7 +175,7 @@ def _points(
             log_scale(getattr(axes, f"{name}axis"), low, high)
 
 
-def _legend(figure: Figure, variants: list[str], shade: _Shade) -> None:
+def _legend(figure: Figure, variants: list[str], shade: _Shade, lines: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -179,7 +189,7 @@ def _legend(figure: Figure, variants: list[str], shade: _Shade) -> None:
     handles.append(
         Line2D(
             [], [], linestyle="-", linewidth=0.5, color=INK, marker=MARKERS[0],
-            markerfacecolor="none", markeredgewidth=0.6, label="not dominated, equal PEs joined",
+            markerfacecolor="none", markeredgewidth=0.6, label=f"not dominated, {lines}",
         )
     )  # fmt: skip
     legend_above(figure, handles, [str(handle.get_label()) for handle in handles])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparsesim.area import AREA_COLUMNS
 from sparsesim.atomic_output import atomic_file
 from sparsesim.sweep.evaluation import RESULT_COLUMNS, Point
 
@@ -13,7 +14,7 @@ CSV = "sweep.csv"
 
 
 def write_csv(path: Path, points: Sequence[Point], rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write swept parameters, identity, status and results of `points`; atomic.
+    """Write swept parameters, identity, status, results and area of `points`; atomic.
 
     Args:
         rows: the stored rows by point id.
@@ -25,7 +26,8 @@ def write_csv(path: Path, points: Sequence[Point], rows: Mapping[str, Mapping[st
 
     table = pd.DataFrame([_row(point, rows[point.point_id]) for point in points])
     # Nullable integers, so that a failed point does not turn a column of counts into floats.
-    counts = {name: "Int64" for name, kind in RESULT_COLUMNS.items() if kind is int}
+    kinds = RESULT_COLUMNS | AREA_COLUMNS
+    counts = {name: "Int64" for name, kind in kinds.items() if kind is int and name in table}
     with atomic_file(path) as temporary:
         table.astype(counts).to_csv(temporary, index=False)
 
@@ -42,4 +44,5 @@ def _row(point: Point, stored: Mapping[str, Any]) -> dict[str, Any]:
         "machine_name": point.machine.name,
     }
     # A swept parameter (clock_hz) that is also a result is known even where the point failed.
-    return row | {name: stored[name] for name in RESULT_COLUMNS if name not in row}
+    row |= {name: stored[name] for name in RESULT_COLUMNS if name not in row}
+    return row | point.area

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Point:
         parameters: the choices that made it, by column name.
         trace_path: where a worker finds the trace.
         trace_prune, trace_method: from the provenance of the trace, empty when it has none.
+        area: synthesized area by column of the table; no part of the simulation or its identity.
     """
 
     parameters: dict[str, Any]
@@ -53,6 +54,7 @@ class Point:
     trace_method: str
     fidelity: Fidelity
     seed: int
+    area: dict[str, Any] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sparsesim.sweep.progress import OnProgress, Tally
 from sparsesim.sweep.runner import run_points
 from sparsesim.sweep.space import MachinePoint, Space, machine_points, read_space
 from sparsesim.sweep.store import STORE, Store
+from sparsesim.sweep.synthesized import with_area
 from sparsesim.sweep.traces import Extract, TracePoint, extracted_traces, trace_files
 
 SPACE_COPY = "space.yaml"
@@ -82,7 +83,7 @@ def sweep(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs: must be at least 1 (got {jobs})")
     declared = read_space(path)
-    machines = machine_points(declared, path)
+    machines = with_area(machine_points(declared, path), declared, path)
     files = trace_files(declared.trace, path)
     if declared.trace.source is not None and extract is None:
         raise InputError(
@@ -147,6 +148,7 @@ def _grid(
             trace_method=trace.method,
             fidelity=space.fidelity,
             seed=space.seed,
+            area=machine.area,
         )
         for trace in files
         for machine in machines

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from sparsesim.area.table import Target
 from sparsesim.errors import InputError
 from sparsesim.machines.parameters import Machine, number_if_numeric, read_yaml_mapping
 from sparsesim.machines.registry import load_machine, named_machines
@@ -81,12 +82,23 @@ class TraceSpace(Record):
         return math.prod(len(getattr(self, key)) for key in EXTRACTION_KEYS)
 
 
+class AreaSpace(Record):
+    """Where the synthesized area of the designs comes from, and whether it sets their clock."""
+
+    target: Target = Field(default="ecp5", description="what the units were synthesized for")
+    table: str | None = Field(default=None, description="table file; default: the shipped one")
+    clock: Literal["machine", "fmax"] = Field(
+        default="machine", description="fmax: each design runs at the clock of its slowest unit"
+    )
+
+
 class Space(Record):
     """The content of SPACE.yaml. Wherever a list is allowed, a single value stands for one."""
 
     machine: OneOrMore[str]
     set: dict[str, ParameterValues] = Field(default_factory=dict)
     trace: TraceSpace
+    area: AreaSpace | None = None
     fidelity: Fidelity = "fast"
     seed: int = Field(default=0, ge=0, description="seed of the simulation")
     max_points: int = Field(default=10_000, ge=1)
@@ -100,10 +112,15 @@ class Space(Record):
 
 @dataclass(frozen=True)
 class MachinePoint:
-    """A validated machine of the grid and the choices that made it, as columns of the table."""
+    """A validated machine of the grid and the choices that made it, as columns of the table.
+
+    Attributes:
+        area: synthesized area by column, where the space asks for it.
+    """
 
     machine: Machine[Any]
     parameters: dict[str, Any]
+    area: dict[str, Any] = field(default_factory=dict)
 
 
 def read_space(path: Path) -> Space:
@@ -113,7 +130,7 @@ def read_space(path: Path) -> Space:
         InputError: unreadable, not YAML, a field unknown, missing, empty or of the wrong type,
             or a grid larger than `max_points`.
     """
-    keys = "machine, set, trace, fidelity, seed, max_points"
+    keys = "machine, set, trace, area, fidelity, seed, max_points"
     space = checked(Space, read_yaml_mapping(path, keys), str(path))
     assert isinstance(space, Space)
     if space.size > space.max_points:

@@ -12,6 +12,7 @@ import pytest
 from reports.figures.pareto import colour_column, draw_pareto, draw_sensitivity
 from reports.figures.style import house_style
 from reports.sweeps import is_sweep_folder, load_sweep
+from reports.tables import front_table
 from sparsesim.errors import InputError
 from tests.reports.clipping import clipped_texts
 from tests.reports.synthetic_sweeps import point, sweep_folder
@@ -172,3 +173,30 @@ def test_empty_table_file(folder: Path) -> None:
     (folder / "sweep.csv").write_text("")
     with pytest.raises(InputError, match="damaged table"):
         load_sweep(folder)
+
+
+def test_a_sweep_over_synthesized_designs_has_its_front_in_time_and_luts(tmp_path: Path) -> None:
+    rows = [
+        point(1.0, 9.0, rows=1, lut=4000, dsp=4),
+        point(2.0, 1.0, rows=2, lut=5000, dsp=2),  # least energy, but slower and larger
+        point(3.0, 8.0, rows=3, lut=1000, dsp=1),
+        point(None, None, rows=4, lut=10, dsp=0),
+    ]
+    folder = sweep_folder(tmp_path / "s", rows)
+    table = pd.read_csv(folder / "sweep.csv")
+    for column in ("lut", "dsp"):  # right of the point, as in a real sweep
+        table.insert(len(table.columns) - 1, column, table.pop(column))
+    table.to_csv(folder / "sweep.csv", index=False)
+    sweep = load_sweep(folder)
+    assert sweep.table["on_front"].tolist() == [True, False, True, False]
+    assert sweep.parameters == ("rows",)
+    with house_style():
+        plate = draw_pareto(sweep)
+        assert clipped_texts(plate) == []
+    axes = plate.figure.axes[0]
+    (line,) = axes.lines
+    assert np.asarray(line.get_xydata()).tolist() == [[1.0, 4.0], [3.0, 1.0]]
+    assert axes.get_ylabel() == "LUTs (k)"
+    shown = front_table(sweep)
+    assert [row[-2:] for row in shown.rows] == [["4,000", "4"], ["1,000", "1"]]
+    assert "time and LUTs (synthesized units" in (shown.note or "")
