@@ -24,6 +24,7 @@ UNITS: dict[str, dict[str, str]] = {
     "piuma": {
         "hash_bank": "hw.piuma.hash_bank_unit",
         "token_counter": "hw.piuma.token_counter_unit",
+        "dma_engine": "hw.piuma.dma_engine_unit",
     },
     "s4": {
         "spu": "hw.s4.spu_unit",
