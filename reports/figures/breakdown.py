@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _COUNTS = ("busy_cycles", *STALL_COLUMNS)
 
 
-#: More bars per run are not readable; the data lists every engine.
+#: More bars per run, or in all, are not readable; the data lists every engine.
 MAX_ENGINES = 8
+MAX_BARS = 64
 
 
 def engine_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -64,12 +65,17 @@ def phase_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def draw_engines(runs: Sequence[Run]) -> Plate:
-    """One bar per engine and run, of the first `MAX_ENGINES` engines of each run."""
+    """One bar per engine and run, of the first engines of each run.
+
+    They are `MAX_ENGINES` at most, and fewer, but one, if that would make more than `MAX_BARS`.
+    """
     full = engine_table(runs)
-    table = full.groupby("run", sort=False).head(MAX_ENGINES).reset_index(drop=True)
+    most = max(1, min(MAX_ENGINES, MAX_BARS // len(runs)))
+    table = full.groupby("run", sort=False).head(most).reset_index(drop=True)
     labels = [f"{row.run}, {row.engine}" for row in table.itertuples()]
-    changes = table["run"].ne(table["run"].shift())
-    drawn = "" if len(table) == len(full) else f" Of each run the first {MAX_ENGINES} engines."
+    changes = table["run"].ne(table["run"].shift()) if most > 1 else [False] * len(table)
+    first = "first engine" if most == 1 else f"first {most} engines"
+    drawn = "" if len(table) == len(full) else f" Of each run the {first}."
     return Plate(
         "cycles-engines",
         "Cycles by stall cause, whole run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from reports.figures.plate import Plate
@@ -87,7 +88,7 @@ def draw_prediction(runs: Sequence[Run], name: str = "prediction") -> Plate | No
     if table.empty:
         return None
     engines = list(dict.fromkeys(table["engine"]))
-    colours = dict(zip(engines, SERIES_COLOURS, strict=False))
+    colours = dict(zip(engines, cycle(SERIES_COLOURS), strict=False))
     figure = new_figure(FULL, 2.5)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     for index, engine in enumerate(engines):

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from reports.figures.plate import Plate
-from reports.figures.style import COLUMN, FAINT, FULL, INK, legend_above, new_figure, series_colours
+from reports.figures.style import (
+    COLUMN,
+    FAINT,
+    FULL,
+    INK,
+    ink_on,
+    legend_above,
+    new_figure,
+    series_colours,
+)
 from reports.papers.published import PublishedSpeedup
 from reports.runs import Pair
 from reports.units import TIMES
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-#: Width of a letter of a tick label in inches.
-_LETTER = 0.055
+#: Width of a letter, and height of a line, of a tick label in inches.
+_LETTER, _LINE = 0.055, 0.13
+_TILT = 25
 
 
 def speedup_table(pairs: Sequence[Pair]) -> pd.DataFrame:
@@ -83,7 +98,8 @@ def draw_speedup(pairs: Sequence[Pair], published: Sequence[PublishedSpeedup]) -
         shown.add(variant)
         axes.annotate(
             f"{speedup:.2f}", (place, 0), (0, 4), textcoords="offset points", ha="center",
-            va="bottom", color="white", fontsize=6.5, rotation=90 if crowded else 0,
+            va="bottom", color=ink_on(colours[variant]), fontsize=6.5,
+            rotation=90 if crowded else 0,
         )  # fmt: skip
     axes.hlines(
         [table["operation_bound"][row] for row in places],
@@ -105,10 +121,8 @@ def draw_speedup(pairs: Sequence[Pair], published: Sequence[PublishedSpeedup]) -
         )
     axes.set_xticks(centres, list(groups))
     axes.tick_params(axis="x", length=0)
-    room = width / position * len(table) / len(groups)
-    if max(len(line) for label in groups for line in label.split("\n")) * _LETTER > room:
-        for text in axes.get_xticklabels():
-            text.set(rotation=25, ha="right", rotation_mode="anchor")
+    apart = min(np.diff(centres), default=position) * width / position
+    _turn_labels(figure, axes, list(groups), apart)
     # A lone pair of bars keeps a bar's proportions instead of filling the page.
     spare = max(0.0, 4.0 - position) / 2
     axes.set_xlim(-0.7 - spare, position - 0.9 + spare)
@@ -126,3 +140,19 @@ def draw_speedup(pairs: Sequence[Pair], published: Sequence[PublishedSpeedup]) -
     if published:
         caption += " Dashed: " + " ".join(item.caption for item in published)
     return Plate("speedup", "Speedup over dense", caption, figure, table, wide=width > COLUMN + 1)
+
+
+def _turn_labels(figure: Figure, axes: Axes, labels: Sequence[str], apart: float) -> None:
+    """Turn the labels of groups that are `apart` inches, or more, so that none covers another."""
+    lines = [label.split("\n") for label in labels]
+    if max(len(line) for label in lines for line in label) * _LETTER <= apart:
+        return
+    if max(len(label) for label in lines) * _LINE / math.sin(math.radians(_TILT)) <= apart:
+        for text in axes.get_xticklabels():
+            text.set(rotation=_TILT, ha="right", rotation_mode="anchor")
+        return
+    axes.set_xticks(axes.get_xticks(), [", ".join(label) for label in lines], rotation=90)
+    for text in axes.get_xticklabels():
+        text.set_fontsize(min(text.get_fontsize(), 60 * apart))
+    longest = max(sum(len(line) + 2 for line in label) for label in lines)
+    figure.set_figheight(figure.get_figheight() + longest * _LETTER)

@@ -48,8 +48,12 @@ ENERGY_COLOURS = {
 }
 PHASE_COLOURS = {"FF": "#4477AA", "BP": "#EE6677", "WU": "#228833", "inference": "#4477AA"}
 DENSE_COLOUR = "#BBBBBB"
-SERIES_COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: The bright scheme, then of the muted one what stays apart from it.
+SERIES_COLOURS = (
+    *("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377"),
+    *("#332288", "#44AA99", "#999933", "#882255", "#555555"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h", "d")
 INK = "#222222"
 FAINT = "#999999"
 
@@ -83,12 +87,16 @@ def series_colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def log_scale(axis: Axis, low: float, high: float) -> None:
-    """A logarithmic axis from `low` to `high` with plain numbers: 1, 2, 5 if decades are few."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """A logarithmic axis from `low` to `high` with plain numbers.
+
+    1, 2, 5 if decades are few; evenly spaced numbers where that would leave less than two ticks.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     decades = math.log10(high / low)
     subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0,)
-    axis.set_major_locator(LogLocator(10, subs, numticks=12))
+    narrow = decades < 0.8
+    axis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(10, subs, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axis.set_minor_locator(LogLocator(10, range(1, 10), numticks=100))
     axis.set_minor_formatter(NullFormatter())

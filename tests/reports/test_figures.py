@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from reports.figures.breakdown import draw_engines, draw_phases, engine_table, phase_table
 from reports.figures.energy import draw_energy, energy_table
@@ -15,7 +18,7 @@ from reports.figures.layers import draw_layers, layer_table, readable
 from reports.figures.plate import Plate
 from reports.figures.roofline import dense_equivalent_factor, draw_roofline, roofline_table
 from reports.figures.speedup import draw_speedup, speedup_table
-from reports.figures.style import CYCLE_COLOURS, house_style
+from reports.figures.style import CYCLE_COLOURS, house_style, series_colours
 from reports.papers.published import applicable_speedups, read_papers
 from reports.runs import Pair, load_runs, pair_up
 from sparsesim.results import OperatorResult
@@ -256,6 +259,34 @@ def test_nothing_is_clipped_even_with_long_names(tmp_path: Path) -> None:
             draw_roofline(runs),
         ):
             assert clipped_texts(plate) == [], plate.name
+
+
+def test_many_runs_stay_legible(tmp_path: Path) -> None:
+    folders = []
+    for batch in (8, 32, 128, 512):
+        for method in ("dense", "srste", "sdgp", "sdwp", "bdwp")[: 5 if batch == 8 else 2]:
+            for n in (1, 2) if method != "dense" else (1,):
+                keep = None if method == "dense" else (n, 8)
+                facts = {} if keep is None else {"prune": f"nm:{n}:8", "method": method}
+                run = training_run("resnet_tiny", deep(4), keep, batch=batch, **facts)
+                folders.append(stored(run, tmp_path / f"{batch}-{method}-{n}"))
+    runs = load_runs(folders)
+    pairs, _ = pair_up(runs)
+    with house_style():
+        plate = draw_speedup(pairs, [])
+        assert clipped_texts(plate) == []
+        renderer = FigureCanvasAgg(plate.figure).get_renderer()
+        labels = plate.figure.axes[0].get_xticklabels()
+        boxes = [label.get_window_extent(renderer) for label in labels]
+        assert len(boxes) == 4
+        assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+        many = [replace(run, label=f"{run.label} {copy}") for copy in range(5) for run in runs]
+        engines = draw_engines(many)
+    bars = series_colours(list(dict.fromkeys(pair.sparse.variant for pair in pairs)))
+    assert len(set(bars.values())) == len(bars) == 8
+    shown = engines.figure.axes[0].get_yticks()
+    assert len(many) <= len(shown) <= max(64, len(many)) < len(engines.data)
+    assert len(engines.data) == 2 * len(many)
 
 
 def test_sixty_layers_keep_a_row_each(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from reports.figures.prediction import draw_prediction, error_table, prediction_
 from reports.figures.style import house_style
 from reports.runs import Run, load_run
 from sparsesim.results import OperatorResult
-from tests.reports.clipping import clipped_texts
+from tests.reports.clipping import clipped_texts, undrawn_tick_labels
 from tests.reports.synthetic_runs import operator, run_result, stored
 
 
@@ -46,6 +46,20 @@ def test_the_figure_cuts_nothing_off(run: Run) -> None:
         plate = draw_prediction([run])
         assert plate is not None
         assert not clipped_texts(plate)
+
+
+def test_errors_of_a_few_percent_have_numbers_on_their_axis(tmp_path: Path) -> None:
+    gemms = [
+        replace(operator(f"g{i}", "l", "FF", start=1000 * i, busy=1000), predicted_cycles=predicted)
+        for i, predicted in enumerate((1000, 990, 970))
+    ]
+    with house_style():
+        plate = draw_prediction([run_of(gemms, tmp_path / "r")])
+        assert plate is not None
+        clipped_texts(plate)  # draws it
+        undrawn = undrawn_tick_labels(plate)
+        labels = [label for label in plate.figure.axes[0].get_yticklabels() if label.get_text()]
+        assert len([label for label in labels if label not in undrawn]) > 2
 
 
 def test_no_figure_without_a_schedule(tmp_path: Path) -> None:
