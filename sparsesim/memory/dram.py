@@ -153,7 +153,7 @@ def commands(state: State) -> State:
     return state[state[LOG] : state[LOG_END]].reshape(-1, _LOG_WORDS).copy()
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _record(state, clock, kind, bank, row):  # type: ignore[no-untyped-def]
     place = state[LOG_END]
     if place < state.size:
@@ -164,7 +164,7 @@ def _record(state, clock, kind, bank, row):  # type: ignore[no-untyped-def]
         state[LOG_END] = place + _LOG_WORDS
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def locate(state, line):  # type: ignore[no-untyped-def]
     """(bank, row) of a line; the bank group is the upper part of the bank."""
     column = line >> state[COLUMN_HIGH_SHIFT]
@@ -186,12 +186,12 @@ def locate(state, line):  # type: ignore[no-untyped-def]
 # it, so the bank of the last command is left out of them and compared on its own.
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def _wait(ready, now):  # type: ignore[no-untyped-def]
     return min(max(ready - now, 0), _FAR) << _TIME_SHIFT
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _least(state, now, bank):  # type: ignore[no-untyped-def]
     """The least key over all banks but `bank`."""
     best = np.int64(NEVER)
@@ -201,7 +201,7 @@ def _least(state, now, bank):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _settle(state, now, bank, best):  # type: ignore[no-untyped-def]
     """Find the next command, given the least key over all banks but `bank`."""
     best = min(best, _wait(state[READY + bank], now) | state[KEY + bank])
@@ -210,7 +210,7 @@ def _settle(state, now, bank, best):  # type: ignore[no-untyped-def]
     state[BEST_CLOCK] = NEVER if wait >= _FAR else now + wait
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _choose(state, bank):  # type: ignore[no-untyped-def]
     """Choose the candidate of a bank after its queue or its open row has changed."""
     slots = state[SLOTS]
@@ -260,7 +260,7 @@ def _choose(state, bank):  # type: ignore[no-untyped-def]
         state[IS_ACTIVATE + bank] = activate
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _settle_early(state, now, bank):  # type: ignore[no-untyped-def]
     """Let an early precharge be the next command; after `_settle`, with news of `bank`.
 
@@ -290,14 +290,14 @@ def _settle_early(state, now, bank):  # type: ignore[no-untyped-def]
         state[BEST_CLOCK] = now + (early >> _TIME_SHIFT)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def has_room(state):  # type: ignore[no-untyped-def]
     """Whether `push` may be called: there is a place in the queue, and results are collected."""
     uncollected = state[RING_END] - state[RING_FIRST]
     return state[FREE] >= 0 and uncollected + state[QUEUED] <= state[RING_MASK]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def push(state, clock, line, write, request):  # type: ignore[no-untyped-def]
     """Put a request into the queue in clock `clock`; `has_room` holds, clocks never fall.
 
@@ -344,7 +344,7 @@ def push(state, clock, line, write, request):  # type: ignore[no-untyped-def]
         state[BEST_BANK] = bank
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _column(state, clock, bank):  # type: ignore[no-untyped-def]
     """Read or write the candidate of `bank`, and take it from the queue; `_least` key after it."""
     slot = state[CANDIDATE + bank]
@@ -408,7 +408,7 @@ def _column(state, clock, bank):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _activate(state, clock, bank):  # type: ignore[no-untyped-def]
     """Open the row of the candidate of `bank`; `_least` key after it."""
     place = state[SLOTS] + _SLOT_WORDS * state[CANDIDATE + bank]
@@ -436,7 +436,7 @@ def _activate(state, clock, bank):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _refresh(state, until):  # type: ignore[no-untyped-def]
     """The next command of a refresh that is due, if its clock is at most `until`."""
     open_banks = 0
@@ -471,7 +471,7 @@ def _refresh(state, until):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def advance(state, until):  # type: ignore[no-untyped-def]
     """Issue the next command, if its clock is at most `until`; whether one was issued."""
     clock = state[BEST_CLOCK]
@@ -501,7 +501,7 @@ def advance(state, until):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def step(state, until):  # type: ignore[no-untyped-def]
     """Issue all commands up to clock `until`.
 
@@ -516,7 +516,7 @@ def step(state, until):  # type: ignore[no-untyped-def]
     return max(until + 1, min(state[BEST_CLOCK], state[REFRESH_DUE]))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def pop(state):  # type: ignore[no-untyped-def]
     """The next finished request (its last data pass at ``state[POPPED_AT]``), or -1."""
     first = state[RING_FIRST]

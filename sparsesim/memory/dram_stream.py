@@ -89,7 +89,7 @@ def run_stream(
     return StreamResult(spec, accepted, finished, dram.commands(state), counters)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _run(state, lines, writes, window, arrivals, accepted, finished):  # type: ignore[no-untyped-def]
     outstanding = 0  # accepted, and not known to be finished by then
     clock = 0  # in which the next request may be accepted
@@ -119,7 +119,7 @@ def _run(state, lines, writes, window, arrivals, accepted, finished):  # type: i
     _collect(state, finished)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _collect(state, finished):  # type: ignore[no-untyped-def]
     while True:
         request = dram.pop(state)
