@@ -17,18 +17,25 @@ ENTRY = 3  # words per line; a set is its lines (or -1), when their data are the
 INDEX = 0x7FFFFFFF
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, inline="always")
 def find_line(cache: Int64Array, p: Int64Array, pipe: int, line: int) -> int:
     """Place of `line` in the cache of `pipe`, or -1; `ways` on is its clock, then its last use."""
     ways = p[P_WAYS]
     first = (pipe * p[P_SETS] + (line & (p[P_SETS] - 1))) * ways * ENTRY & INDEX
+    # All ways are looked at: a way out of the loop could not be predicted.
     found = -1
-    for way in range(ways):  # all of them: a way out of the loop could not be predicted
-        found = first + way if cache[first + way] == line else found
+    if ways == 4:  # the usual machine, unrolled
+        found = first if cache[first] == line else found
+        found = first + 1 if cache[first + 1] == line else found
+        found = first + 2 if cache[first + 2] == line else found
+        found = first + 3 if cache[first + 3] == line else found
+    else:
+        for way in range(ways):
+            found = first + way if cache[first + way] == line else found
     return found
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, inline="always")
 def place_line(
     cache: Int64Array, p: Int64Array, pipe: int, line: int, ready: int, used: int
 ) -> None:

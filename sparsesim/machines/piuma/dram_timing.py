@@ -36,7 +36,7 @@ from sparsesim.machines.piuma.state import (
 )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, inline="always")
 def dram_access(
     dram: Int64Array, p: Int64Array, time: int, core: int, word: int, bursts: int
 ) -> int:

@@ -103,7 +103,7 @@ def run(
     wheel: Array,
     arrivals: Array,
     occupied: Array,
-    ready: Array,
+    masks: Array,
     waiting: Array,
     barriers: Array,
 ) -> int:
@@ -164,9 +164,7 @@ def run(
     for k in range(0, 64, p[st.P_THREADS]):
         multi_low |= U1 << np.uint64(k)
     multi_high = multi_low << multi_top
-    masks = np.zeros(groups * st.MASKS, np.uint64)
     for g in range(groups):
-        masks[g * st.MASKS + st.M_READY] = ready[g]
         masks[g * st.MASKS + st.M_TURN] = ~U0
         masks[g * st.MASKS + st.M_CAUSE] = ~U0
 
@@ -177,10 +175,12 @@ def run(
             live += 1
             w = pc * isa.WORDS
             rb = i * isa.REGISTERS
-            thr[i * st.THREAD + st.T_ADDRESS] = (
-                reg[rb + code[w + 2]] + reg[rb + code[w + 3]] + code[w + 5]
+            a = reg[rb + code[w + 2]] + reg[rb + code[w + 3]] + code[w + 5]
+            thr[i * st.THREAD + st.T_ADDRESS] = a
+            thr[i * st.THREAD + st.T_PATH] = (
+                st.PATH_CACHE if code[w] == isa.LD and 0 <= a < cached_end else st.PATH_OTHER
             )
-            thr[i * st.THREAD + st.T_PATH] = st.PATH_OTHER
+            thr[i * st.THREAD + st.T_CORE] = (i // st.GROUP) % cores
     t = np.int64(1)
     chip_last = np.int64(0)
     issued = np.int64(0)
@@ -380,7 +380,7 @@ def run(
                     interval = np.int64(0)
                     width_shift = np.int64(0)
                     mb = g * st.MASKS
-                    me = g if g < cores else g - cores
+                    own = g if g < cores else g - cores
                 else:
                     mb = (g * st.MASKS) & INDEX
                     m = masks[mb + st.M_READY]
@@ -391,12 +391,12 @@ def run(
                     if m == U0:
                         continue
                     if g < cores:
-                        me = g
+                        own = g
                         width_shift = p[st.P_THREAD_SHIFT]
                         interval = p[st.P_ISSUE]
                         low, high, top = multi_low, multi_high, multi_top
                     else:
-                        me = g - cores
+                        own = g - cores
                         width_shift = np.int64(0)
                         interval = p[st.P_SINGLE_ISSUE]
                         low, high, top = ~U0, ~U0, U0
@@ -449,9 +449,7 @@ def run(
                         cause = np.int64(st.S_DEPENDENCY)
                         if (caused >> np.uint64(local)) & U1 != U0:
                             cause = thr[ti + st.T_CAUSE]
-                        pipe[(base + st.L_STALLS + cause) & INDEX] += (
-                            t - pipe[base + st.L_LAST] - 1
-                        )
+                        pipe[(base + st.L_STALLS + cause) & INDEX] += t - pipe[base + st.L_LAST] - 1
                     # Threads that issue a private instruction, executed already.
                     running = chosen & masks[mb + st.M_PRIVATE]
                     if running != U0:
@@ -483,6 +481,7 @@ def run(
                         masks[mb + st.M_PRIVATE] ^= running & ~(
                             digit0 | digit1 | digit2 | masks[mb + st.M_MANY]
                         )
+                own_banks = own * banks
                 while chosen != U0:
                     local = count_trailing_zeros(chosen)
                     bit = chosen & (~chosen + U1)
@@ -512,7 +511,7 @@ def run(
                     begins_private = np.int64(0)
                     if path == st.PATH_SCRATCHPAD:
                         a = thr[ti + st.T_ADDRESS] & ADDRESS
-                        bank = (me * banks + ((a - spad_base) & bank_mask)) & INDEX
+                        bank = (own_banks + ((a - spad_base) & bank_mask)) & INDEX
                         moment = t + spad_request
                         free = spad[bank]
                         if free > moment:
@@ -541,14 +540,8 @@ def run(
                             reg[rd] = old
                     elif op >= isa.FIRST_SHARED and op <= isa.LAST_MEMORY:
                         a = thr[ti + st.T_ADDRESS]
-                        if a < 0 or a >= total:
-                            fault = isa.FAULT_ADDRESS
-                            cnt[st.N_FAULT_THREAD] = i
-                            cnt[st.N_FAULT_PC] = pc
-                            break
-                        cacheable = op == isa.LD and a < cached_end
                         own_pipe = g * pipes + (local >> (p[st.P_THREAD_SHIFT] if g < cores else 0))
-                        if cacheable and phase == 1:
+                        if path == st.PATH_CACHE:
                             k = find_line(cache, p, own_pipe, a >> line_shift)
                             if k >= 0:
                                 cnt[st.N_HITS] += 1
@@ -560,10 +553,17 @@ def run(
                                     cnt[st.N_MERGED] += 1
                                     wake = there
                                     cause = np.int64(st.S_MEMORY)
-                                reg[rb + (code[w + 1] & REGISTER)] = mem[a]
+                                reg[rb + (code[w + 1] & REGISTER)] = mem[a & ADDRESS]
                             else:
                                 cnt[st.N_MISSES] += 1
+                        elif a < 0 or a >= total:
+                            fault = isa.FAULT_ADDRESS
+                            cnt[st.N_FAULT_THREAD] = i
+                            cnt[st.N_FAULT_PC] = pc
+                            break
                         if wake < 0:
+                            me = thr[ti + st.T_CORE]
+                            cacheable = op == isa.LD and a < cached_end
                             in_spad = a >= spad_base
                             if in_spad:
                                 home = (a - spad_base) >> spad_shift
@@ -647,6 +647,7 @@ def run(
                             else:
                                 memf[a] += regf[rb + (code[w + 4] & REGISTER)]
                     elif op == isa.POP or op == isa.QSET:
+                        me = thr[ti + st.T_CORE]
                         queue = reg[rb + (code[w + 2] & REGISTER)] + code[w + 5]
                         if queue < 0 or queue >= cores * st.QUEUES_PER_CORE:
                             fault = isa.FAULT_ADDRESS
@@ -691,6 +692,7 @@ def run(
                             queues[2 * queue] = reg[rb + (code[w + 3] & REGISTER)]
                             queues[2 * queue + 1] = reg[rb + (code[w + 4] & REGISTER)]
                     elif op == isa.BARRIER:
+                        me = thr[ti + st.T_CORE]
                         cause = np.int64(st.S_IMBALANCE)
                         thr[ti + st.T_BARRIER_SINCE] = t
                         if code[w + 5] == 0:
@@ -730,6 +732,7 @@ def run(
                                             t - thr[b * st.THREAD + st.T_BARRIER_SINCE]
                                         )
                     elif op == isa.DMA:
+                        me = thr[ti + st.T_CORE]
                         cause = np.int64(st.S_OUTPUT)
                         e = me * engine
                         n = reg[rb + (code[w + 4] & REGISTER)]
@@ -897,8 +900,10 @@ def run(
                     path = np.int64(st.PATH_OTHER)
                     if op <= isa.LAST_MEMORY:
                         prefetch(mem, a)
-                        if spad_base <= a < total and (a - spad_base) >> spad_shift == me:
+                        if spad_base <= a < total and (a - spad_base) >> spad_shift == own:
                             path = np.int64(st.PATH_SCRATCHPAD)
+                        elif op == isa.LD and 0 <= a < cached_end:
+                            path = np.int64(st.PATH_CACHE)
                     thr[ti + st.T_PATH] = path
                     left -= begins_private
                     if left > 0:

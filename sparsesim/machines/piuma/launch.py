@@ -127,13 +127,14 @@ def prepare(kernel: Kernel, spec: PiumaSpec) -> Launch:
         "wheel": np.zeros(state.WHEEL * groups, np.uint64),
         "arrivals": np.zeros(state.WHEEL * (groups + (cores + 63) // 64), np.uint64),
         "occupied": np.zeros(state.WHEEL, np.uint8),
-        "ready": np.zeros(groups, np.uint64),
+        "masks": np.zeros(groups * state.MASKS, np.uint64),
         "waiting": np.zeros(2 * groups, np.uint64),
         "barriers": np.zeros(cores + 1, np.int64),
     }
     for slot in np.flatnonzero(thr[:, state.T_PC] >= 0):
         group, tid = divmod(int(slot), state.GROUP)
-        arrays["ready"][group] |= np.uint64(1) << np.uint64(tid)
+        ready = group * state.MASKS + state.M_READY
+        arrays["masks"][ready] |= np.uint64(1) << np.uint64(tid)
     return Launch(kernel, spec, program, image, arrays)
 
 

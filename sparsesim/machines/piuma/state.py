@@ -86,7 +86,8 @@ GROUP = 64  # thread slots per group; groups: multi-threaded part of each core, 
     T_END,
     T_ADDRESS,  # of the memory instruction at T_PC
     T_PATH,  # where it leads, see PATH_
-) = range(14)
+    T_CORE,
+) = range(15)
 THREAD = 16
 # What T_DUE is the clock of: ready (beyond the wheel), at the goal's port, try again; 0 and
 # K_BLOCKED are of the stepped core: ready, woken by somebody else.

@@ -418,7 +418,7 @@ def run(
     _wheel: Array,
     _arrivals: Array,
     _occupied: Array,
-    _ready: Array,
+    _masks: Array,
     _waiting: Array,
     barriers: Array,
 ) -> int:

@@ -2,9 +2,9 @@
 
 A token is `chunk` consecutive elements of A, whatever rows they are in, so a heavy row is shared by
 many threads. All rows of a window share one table; the slot is the high part of tag x a constant,
-which spreads any pattern of columns. Keys and slots of new elements are appended to dense arrays, a
-piece per row; after the window the DMA engine copies the keys, gathers the values through the slots
-and empties those slots only.
+which spreads any pattern of columns. Slots of new elements are appended to a dense array, a piece
+per row; after the window the DMA engine gathers tags and values through them and empties those
+slots only. The loop over a row of B is unrolled by two.
 """
 
 from __future__ import annotations
@@ -64,32 +64,21 @@ element:
     add   dense, dense, spad
     sub   counter, row, first
     add   counter, counter, spad
-product:
-    ld    col, B_IDX + p
-    ld    bval, B_VAL + p
-    fmul  prod, aval, bval
-    add   tag, col, rowkey
-    mul   slot, tag, multiplier
-    shr   slot, slot, HASH_SHIFT
-probe:
-    cas   old, spad + slot + TAG, empty, tag
-    beq   old, tag, accumulate
-    bne   old, empty, collision
-    aadd  col, counter + COUNT, one
-    st    tag, dense + col + KEY
-    st    slot, dense + col + PLACE
-accumulate:
-    afadd prod, spad + slot + VAL
-    add   p, p, 1
-    blt   p, pend, product
+    sub   plast, pend, 1
+    bge   p, plast, last_product
+two_products:
+{first}
+{second}
+    add   p, p, 2
+    blt   p, plast, two_products
+    bge   p, pend, element_done
+last_product:
+{last}
 element_done:
     add   k, k, 1
     blt   k, kend, element
     jmp   take_token
-collision:
-    add   slot, slot, 1
-    and   slot, slot, SLOTS - 1
-    jmp   probe
+{taken}
 hashed:
     barrier 0
     .scope queue, mail, half, empty, first, last
@@ -108,10 +97,9 @@ write_row:
     aadd  place, SPAD + C_CURSOR, count
     st    place, C_START + row
     st    count, C_LENGTH + row
-    add   keys, dense, KEY
-    add   to, place, C_KEY
-    dma   copy, keys, to, count
     add   slots, dense, PLACE
+    add   to, place, C_KEY
+    dma   gather, tags, to, count, slots
     add   to, place, C_VAL
     dma   gather, values, to, count, slots
     dma   scatter_fill, empty, tags, count, slots
@@ -121,6 +109,30 @@ written:
     dmawait
     jmp   advance
 """
+#: Product `{ahead}` elements from `p`; a slot that is not empty leads to `TAKEN` and back.
+PRODUCT = """
+    ld    col, B_IDX + p + {ahead}
+    ld    prod, B_VAL + p + {ahead}
+    fmul  prod, aval, prod
+    add   tag, col, rowkey
+    mul   slot, tag, multiplier
+    shr   slot, slot, HASH_SHIFT
+probe_{name}:
+    cas   old, spad + slot + TAG, empty, tag
+    bne   old, empty, taken_{name}
+    aadd  col, counter + COUNT, one
+    st    slot, dense + col + PLACE
+accumulate_{name}:
+    afadd prod, spad + slot + VAL
+"""
+TAKEN = """
+taken_{name}:
+    beq   old, tag, accumulate_{name}
+    add   slot, slot, 1
+    and   slot, slot, SLOTS - 1
+    jmp   probe_{name}
+"""
+COPIES = {"first": 0, "second": 1, "last": 0}
 #: Rows of the elements of A, for the tokens.
 STORE_ROW = """
     st    row, A_ROW + k
@@ -141,7 +153,10 @@ def build(product: Product, spec: PiumaSpec) -> Kernel:
             PLAN_MULTI.format(element=STORE_ROW, need=""),
             CLEAR_BY_DMA,
             TAKE_WINDOW,
-            TOKENS,
+            TOKENS.format(
+                **{name: PRODUCT.format(name=name, ahead=k) for name, k in COPIES.items()},
+                taken="".join(TAKEN.format(name=name) for name in COPIES),
+            ),
             HEAVY_ROW.format(prepare=""),
             FINISHED,
             MANAGER.format(post=POST_TOKENS, rows=TWO_PHASES, heavy="    barrier 0"),
@@ -155,8 +170,7 @@ def build(product: Product, spec: PiumaSpec) -> Kernel:
             "COUNT": CONTROL_WORDS,
             "TAG": table,
             "VAL": table + slots,
-            "KEY": table + 2 * slots,
-            "PLACE": table + 2 * slots + slots // 2,
+            "PLACE": table + 2 * slots,
             "SLOTS": slots,
             "HASH_SHIFT": 64 - (slots.bit_length() - 1),
             "CHUNK": 1 << chunk_shift,
