@@ -68,7 +68,7 @@ def parse_activations(text: str) -> Activations:
     if word in ("threshold", "channels") and len(numbers) == 1:
         return Threshold(_fraction("--activations", text, numbers[0]), word == "channels")
     if word == "delta" and len(numbers) == 1:
-        if not numbers[0].isdigit() or not 2 <= int(numbers[0]) <= 16:
+        if not _is_whole(numbers[0]) or not 2 <= int(numbers[0]) <= 16:
             raise InputError(f"--activations {shown(text)}: BITS must be from 2 to 16")
         return Delta(int(numbers[0]))
     hint = did_you_mean(word, ("zeros", "threshold", "channels", "delta"))
@@ -86,13 +86,17 @@ def parse_kv_cache(text: str) -> KvCache:
         removed = _fraction("--kv-cache", text, numbers[0])
         if len(numbers) == 1:
             return Mustafar(removed)
-        if not numbers[1].isdigit():
+        if not _is_whole(numbers[1]):
             raise InputError(f"--kv-cache {shown(text)}: WINDOW must be a whole number of tokens")
         return Mustafar(removed, int(numbers[1]))
     if word == "alisa" and len(numbers) == 1:
         return Alisa(_fraction("--kv-cache", text, numbers[0]))
     hint = did_you_mean(word, ("mustafar", "alisa"))
     raise InputError(f"--kv-cache {shown(text)}: unknown{hint} (allowed: {_CACHES})")
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _fraction(option: str, text: str, number: str) -> float:

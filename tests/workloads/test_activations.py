@@ -310,6 +310,8 @@ def test_recipes() -> None:
         ({"activations": "threshold:1.5"}, "P is a fraction; needs 0 < P < 1"),
         ({"activations": "threshold:x"}, "P is a fraction"),
         ({"activations": "delta:1"}, "BITS must be from 2 to 16"),
+        ({"activations": "delta:²"}, "BITS must be from 2 to 16"),
+        ({"kv_cache": "mustafar:0.5:²"}, "WINDOW must be a whole number of tokens"),
         ({"activations": "delta:8"}, r"give --inputs twice \(got 1\)"),
         ({"kv_cache": "alisa"}, "--kv-cache 'alisa': unknown"),
         ({"kv_cache": "mustafar:0.5:x"}, "WINDOW must be a whole number"),

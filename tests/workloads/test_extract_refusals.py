@@ -160,3 +160,20 @@ def test_the_callers_random_state_is_left_alone() -> None:
     torch.manual_seed(1)
     extract("resnet18", phase="inference", batch=1)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_model_that_exits_when_it_runs(user_module: Writer) -> None:
+    name = user_module(
+        "class Net(nn.Module):\n    def forward(self, x):\n        raise SystemExit(3)\n"
+        "def make(batch):\n    return Net(), torch.zeros(batch, 8)\n"
+    )
+    refused(f"{name}:make", r"cannot capture Net \(SystemExit: 3\)", batch=2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantised_module_is_named(user_module: Writer) -> None:
+    name = user_module(
+        "def make(batch):\n"
+        "    return torch.ao.nn.quantized.dynamic.Linear(8, 8), torch.zeros(batch, 8)\n"
+    )
+    refused(f"{name}:make", "quantised modules are not supported", batch=2)

@@ -96,6 +96,8 @@ def test_whole_models_instead_of_their_state(tmp_path: Path) -> None:
          r"its mask \(0.parametrizations.weight.0.mask\) is not in the file, only the dense"),
         ({"0.weight": None, "0.weight_orig": torch.zeros(8, 8), "0.weight_mask": torch.ones(4)},
          r"0.weight_mask: shape \[4\], its weight has \[8, 8\]"),
+        ({"0.weight_mask": torch.full((8, 8), float("nan"))},
+         "0.weight_mask: holds NaN or infinite values, a mask is of 0 and 1"),
         ({"0.weight": None, "0.weight.bitmask": torch.zeros(8, 1)},
          "0.weight.compressed is missing beside the other parts"),
         ({"0.weight": None, "0.weight.bitmask": torch.ones(8, 1, dtype=torch.uint8),
@@ -309,9 +311,38 @@ def test_onnx_graphs_that_are_refused(tmp_path: Path) -> None:
     refused(path, "0 elements|empty tensor")
     onnx_of(path, [product], inputs={"x": [0, 8]})
     refused(path, "input 'x' has 0 elements|not an ONNX model")
+    onnx_of(path, [product], inputs={"x": [2**50, 8]})
+    refused(path, "input 'x' has 9007199254740992 elements")
+    stuck = make("Conv", ["x", "w"], ["y"], "stuck", strides=[0, 0])
+    onnx_of(path, [stuck], weights={"w": np.ones((4, 3, 3, 3), np.float32)},
+            inputs={"x": [1, 3, 8, 8]}, out=[1, 4, 6, 6])  # fmt: skip
+    refused(path, "Conv 'stuck': |not an ONNX model")
     shape = make("Cast", ["x"], ["s"], "cast", to=7)
     onnx_of(path, [shape, make("Reshape", ["w", "s"], ["y"], "r")], inputs={"x": [2]})
     refused(path, "Reshape 'r': its input 's' depends on data; a trace needs fixed shapes")
+
+
+@pytest.mark.parametrize("kind", ["ConstantOfShape", "Range", "Expand", "Tile", "Pad"])
+def test_onnx_constants_that_would_fill_the_memory(tmp_path: Path, kind: str) -> None:
+    from onnx import helper
+
+    inputs = {
+        "ConstantOfShape": [np.array([2**33])],
+        "Range": [np.array(0), np.array(2**40), np.array(1)],
+        "Expand": [np.ones((1, 1), np.int64), np.array([2**20, 2**20])],
+        "Tile": [np.ones((1, 1), np.int64), np.array([2**18, 2**18])],
+        "Pad": [np.ones((1, 1), np.int64), np.array([0, 0, 2**18, 2**18])],
+    }[kind]
+    names = [f"i{index}" for index in range(len(inputs))]
+    nodes = [
+        helper.make_node(kind, names, ["large"], "large"),
+        helper.make_node("Cast", ["large"], ["float"], "cast", to=1),
+        helper.make_node("MatMul", ["x", "w"], ["z"], "product"),
+        helper.make_node("Add", ["z", "float"], ["y"], "sum"),
+    ]
+    weights = dict(zip(names, inputs, strict=True))
+    onnx_of(tmp_path / "net.onnx", nodes, weights={**weights, "w": np.ones((8, 4), np.float32)})
+    refused(tmp_path / "net.onnx", "constant 'large' is larger than 16777216")
 
 
 def test_onnx_weights_outside_its_folder(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sparsesim.trace import NM, Balanced, Block, Dense, Unstructured
 from sparsesim.trace.masks import first_violation, pack
 from sparsesim.trace.patterns import Pattern
+from workloads.pruning.structures import ConstantFanIn
 from workloads.weight_patterns import detect
 
 Kept = npt.NDArray[np.bool_]
@@ -117,6 +118,19 @@ def test_constant_fan_in() -> None:
     found = detect(kept)
     assert found.words == "constant fan-in 7 of 50 (1 empty rows)"
     assert isinstance(found.forward, Unstructured)
+
+
+@pytest.mark.parametrize("removed", [0.5, 0.75, 0.9, 0.98])
+@pytest.mark.parametrize(("taps", "inputs"), [(1, 64), (1, 96), (1, 1024), (9, 64)])
+def test_weights_of_constant_fan_in_are_recognised(taps: int, inputs: int, removed: float) -> None:
+    """Whole rows of equal counts are no N:M groups, even where the row is a power of two."""
+    recipe = ConstantFanIn(1.0 - removed)
+    shape = (1, 48, taps, inputs)
+    weights = np.random.default_rng(6).standard_normal(shape).astype(np.float32)
+    found = detect(recipe.keep(weights))
+    assert found.words == f"constant fan-in {recipe.fan_in(shape)} of {taps * inputs}"
+    assert found.forward == recipe.claim(shape, "FF")
+    assert found.backward == recipe.claim(shape, "BP")
 
 
 @pytest.mark.parametrize("density", [0.05, 0.1, 0.5, 0.9, 0.95])

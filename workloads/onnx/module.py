@@ -39,8 +39,10 @@ class _Call:
             result = self.function(self.attributes, *operands)
         except InputError:
             raise
-        except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
+        except (
+            RuntimeError, TypeError, ValueError, IndexError, KeyError, ArithmeticError, MemoryError
+        ) as error:  # fmt: skip
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise InputError(f"{self.attributes.where}: {reason}") from None
         results = result if isinstance(result, tuple | list) else (result,)
         return {name: value for name, value in zip(self.outputs, results, strict=False) if name}
@@ -113,6 +115,8 @@ class OnnxModule(nn.Module):
                 not isinstance(part, str) or part in self._known or not part for part in call.inputs
             )
             if constant or node.op_type == "Shape":
+                if constant:
+                    self._refuse_large(call)
                 values = self._known if constant else meta
                 results = call.run({**values, "": None})
                 self._known |= {name: self._bounded(name, r) for name, r in results.items()}
@@ -143,6 +147,18 @@ class OnnxModule(nn.Module):
                     "shapes"
                 )
         return _Call(OPERATORS[node.op_type], attributes, tuple(inputs), tuple(node.output))
+
+    def _refuse_large(self, call: _Call) -> None:
+        """Refuse a constant that is too large before it takes memory: its size is known first."""
+        known = {name: value.to("meta") for name, value in self._known.items()
+                 if name in call.inputs}  # fmt: skip
+        try:
+            with torch.device("meta"):
+                results = call.run({**known, "": None})
+        except InputError:  # what is wrong with it, or needs values, is found when it is run
+            return
+        for name, result in results.items():
+            self._bounded(name, result)
 
     def _bounded(self, name: str, value: Any) -> Tensor:
         if not isinstance(value, Tensor) or value.numel() > _MAX_FOLDED:

@@ -221,8 +221,8 @@ def _constant(attributes: Attributes) -> Any:
 
 def _constant_of_shape(attributes: Attributes, shape: Any) -> Tensor:
     value = attributes.get("value")
-    fill = value.reshape(()) if isinstance(value, Tensor) else torch.tensor(0.0)
-    return fill.expand(_numbers(shape)).clone()
+    fill = value.reshape(()) if isinstance(value, Tensor) else torch.tensor(0.0, device="cpu")
+    return torch.full(_numbers(shape), fill.item(), dtype=fill.dtype)
 
 
 # ---- element-wise and reductions --------------------------------------------------------------

@@ -136,6 +136,8 @@ def _run(
     """Advance every direction over all time steps: Y, and the last of each state."""
     w, r, b = weights
     batch_first = bool(attributes.get("layout", 0))
+    if (x.ndim, w.ndim, r.ndim) != (3, 3, 3):
+        raise attributes.refuse(f"an input of {x.ndim} axes with weights of {w.ndim} and {r.ndim}")
     x = x.transpose(0, 1) if batch_first else x  # (time, batch, inputs)
     time, batch, hidden = x.shape[0], x.shape[1], r.shape[2]
     if lengths is not None and any(length != time for length in lengths):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sparsesim.errors import InputError
-from workloads.onnx.module import OnnxModule
+from workloads.onnx.module import MAX_ELEMENTS, OnnxModule
 from workloads.pytorch.network import Network
 
 if TYPE_CHECKING:
@@ -85,9 +86,15 @@ def _example(path: Path, value: ValueInfoProto, batch: int, notes: list[str]) ->
                 f"input {value.name!r} leaves extent {extent.dim_param or axis} open: "
                 f"{OPEN_EXTENT} is taken"
             )
+    if math.prod(shape) > MAX_ELEMENTS:
+        raise InputError(f"{path}: input {value.name!r} has {math.prod(shape)} elements")
     numpy_type = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     try:
         dtype = getattr(torch, str(numpy_type))
     except AttributeError:
         raise InputError(f"{path}: input {value.name!r} is of type {numpy_type}") from None
-    return torch.zeros(shape, dtype=dtype)
+    try:
+        return torch.zeros(shape, dtype=dtype)
+    except RuntimeError as error:  # how torch says that memory does not suffice
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path}: input {value.name!r} of shape {shape}: {reason}") from None

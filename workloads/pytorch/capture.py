@@ -87,7 +87,7 @@ def _record(network: Network, refusal: InputError | None) -> Captured:
         )
     try:
         captured = record_run(network)
-    except Exception as error:  # the user's model fails in its own way
+    except (Exception, SystemExit) as error:  # the user's model fails in its own way
         if refusal is not None:
             raise refusal from None
         reason = str(error).strip().split("\n")[0]
@@ -106,7 +106,7 @@ def _export(network: Network, module: nn.Module) -> ExportedProgram:
         with warnings.catch_warnings(), unfused(), _quiet_export():
             warnings.simplefilter("ignore")
             return torch.export.export(module, network.args, network.kwargs, strict=False)
-    except Exception as error:  # torch.export raises many types, all about the user's model
+    except (Exception, SystemExit) as error:  # of many types, all about the user's model
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"{network.source}: torch.export cannot capture {type(module).__name__} "

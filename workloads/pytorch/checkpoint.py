@@ -91,6 +91,11 @@ def _buffers(module: nn.Module) -> frozenset[str]:
 def _refuse_non_finite(state: Mapping[str, Any], buffers: frozenset[str], where: str) -> None:
     """Infinite buffers are let pass: attention masks are kept so."""
     for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise InputError(
+                f"{where}: {key}: is a {type(value).__name__}, not a tensor; quantised modules are "
+                "not supported"
+            )
         if value.is_meta:
             raise InputError(
                 f"{where}: {key}: is on the meta device and holds no values (--lazy draws masks "

@@ -132,6 +132,8 @@ def _mask_in(
         raise InputError(
             f"{path}: {mask}: shape {list(bits.shape)}, its weight has {list(values.shape)}"
         )
+    if bits.is_floating_point() and not bool(torch.isfinite(bits).all()):
+        raise InputError(f"{path}: {mask}: holds NaN or infinite values, a mask is of 0 and 1")
     plain[weight] = torch.where(bits != 0, values, torch.zeros((), dtype=values.dtype))
     rules[weight] = rule
 
