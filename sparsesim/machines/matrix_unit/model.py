@@ -223,9 +223,12 @@ class _Chip:
 
         def run(load: int, store: int) -> int:
             edges = np.arange(17, dtype=np.int64)
-            even = [np.diff(edges * total // 16) for total in (max(onchip, load), busy, store)]
+            on, off, compute, out = (
+                np.diff(edges * total // 16) for total in (onchip, load, busy, store)
+            )
             latency = spec.dram_latency if load + store else 0
-            return int(self.buffer(*even, 1.0, latency)[double_buffer.TOTAL])
+            outcome = self.buffer(np.maximum(on, off), compute, out, 1.0, latency)
+            return int(outcome[double_buffer.TOTAL])
 
         inside, whole = run(0, 0), run(ceil(from_dram / rate), ceil(to_dram / rate))
         stalls = dict.fromkeys(STALL_CAUSES, 0)

@@ -29,7 +29,7 @@ class MatrixUnitSpec(Record):
 
     kind: Literal["tensor_core", "systolic"] = Field(description="how a unit multiplies a slice")
     units: int = Field(ge=1, le=1024, description="SMs, or arrays")
-    clock_hz: float = Field(gt=0, description="clock, Hz")
+    clock_hz: float = Field(ge=1e6, le=1e11, description="clock, Hz")
     macs_per_clock: int = Field(ge=1, description="dense multiply-accumulates of a unit per clock")
     array_rows: int = Field(ge=1, le=1024, description="rows of a systolic array (reduction)")
     array_cols: int = Field(ge=1, le=1024, description="columns of a systolic array (filters)")
@@ -39,17 +39,17 @@ class MatrixUnitSpec(Record):
     shared_bytes_per_clock: int = Field(ge=1, description="operand bytes a unit reads per clock")
     operand_reuse: int = Field(ge=1, le=256, description="uses of a staged operand per read")
     l2_bytes: int = Field(ge=1024, description="L2, all of it")
-    l2_bytes_per_clock: float = Field(gt=0, description="L2 bytes per clock, all units")
-    dram_bandwidth: float = Field(gt=0, description="DRAM, bytes/s")
-    dram_efficiency: float = Field(gt=0, le=1, description="share of it that streams get")
+    l2_bytes_per_clock: float = Field(ge=1e-3, le=1e9, description="L2 bytes per clock, all units")
+    dram_bandwidth: float = Field(ge=1e6, le=1e15, description="DRAM, bytes/s")
+    dram_efficiency: float = Field(ge=0.01, le=1, description="share of it that streams get")
     dram_latency: int = Field(ge=0, le=100_000, description="clocks from request to data")
     vector_lanes: int = Field(ge=1, description="element-wise lanes of the machine")
     vector_functions: dict[str, VectorFunction] = Field(
         description="cost by function; `default` serves any other"
     )
     operator_clocks: int = Field(ge=0, le=1_000_000, description="clocks to start an operator")
-    host_bandwidth: float = Field(gt=0, description="host link, bytes/s")
-    host_efficiency: float = Field(gt=0, le=1, description="share of it that transfers get")
+    host_bandwidth: float = Field(ge=1e6, le=1e15, description="host link, bytes/s")
+    host_efficiency: float = Field(ge=0.01, le=1, description="share of it that transfers get")
     host_latency: int = Field(ge=0, le=10_000_000, description="clocks of a host transfer's start")
     host_chunks: int = Field(
         ge=1, le=256, description="parts in which transfers hand over to the first operators"

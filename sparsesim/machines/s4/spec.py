@@ -37,7 +37,7 @@ class S4Spec(Record):
         description="pairs: equally many per group of a layer; bitmap: also a bit per sub-filter"
     )
     precision: Literal["int8", "bf16"] = Field(description="operands of the products")
-    clock_hz: float = Field(gt=0, description="SPU clock, Hz")
+    clock_hz: float = Field(ge=1e6, le=1e11, description="SPU clock, Hz")
     bf16_step_clocks: int = Field(ge=1, le=8, description="clocks per BF16 step (FP32 adder)")
     act_port_bytes: int = Field(ge=1, description="activation bytes into an SPU per clock")
     act_fifo_groups: int = Field(ge=2, le=64, description="whole groups in the activation FIFO")
@@ -47,18 +47,22 @@ class S4Spec(Record):
     quant_latency: int = Field(ge=1, le=64, description="clocks of requantisation")
     l1_bytes: int = Field(ge=256, description="L1 of an SPU, both halves")
     l2_bytes: int = Field(ge=4096, description="L2 of a core")
-    l2_bytes_per_clock: float = Field(gt=0, description="L2 bytes of a core per SPU clock")
+    l2_bytes_per_clock: float = Field(
+        ge=1e-3, le=1e9, description="L2 bytes of a core per SPU clock"
+    )
     mapping: Literal["auto", "broadcast", "rotate"] = Field(
         description="weights copied to every core, or shared out and rotated on the ring"
     )
     resident_weights: bool = Field(description="keep all weights in L2 where they fit")
-    noc_clock_hz: float = Field(gt=0, description="ring clock, Hz")
-    noc_bytes_per_clock: float = Field(gt=0, description="ring link of a core, bytes per clock")
-    dram_bandwidth: float = Field(gt=0, description="DRAM of a die, bytes/s")
-    dram_efficiency: float = Field(gt=0, le=1, description="share of it that streams get")
+    noc_clock_hz: float = Field(ge=1e6, le=1e11, description="ring clock, Hz")
+    noc_bytes_per_clock: float = Field(
+        ge=1e-3, le=1e9, description="ring link of a core, bytes per clock"
+    )
+    dram_bandwidth: float = Field(ge=1e6, le=1e15, description="DRAM of a die, bytes/s")
+    dram_efficiency: float = Field(ge=0.01, le=1, description="share of it that streams get")
     dram_latency: int = Field(ge=0, le=100_000, description="clocks from request to data")
-    host_bandwidth: float = Field(gt=0, description="host link of the board, bytes/s")
-    host_efficiency: float = Field(gt=0, le=1, description="share of it that transfers get")
+    host_bandwidth: float = Field(ge=1e6, le=1e15, description="host link of the board, bytes/s")
+    host_efficiency: float = Field(ge=0.01, le=1, description="share of it that transfers get")
     host_latency: int = Field(ge=0, le=10_000_000, description="clocks of a host transfer's start")
     operator_clocks: int = Field(ge=0, le=1_000_000, description="clocks to start an operator")
     stream_chunks: int = Field(

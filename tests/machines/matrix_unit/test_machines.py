@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparsesim.errors import InputError
 from sparsesim.machines.matrix_unit.unit import fast_slice, stepped_slice
+from sparsesim.machines.registry import load_machine
 from sparsesim.simulate import run
 from sparsesim.trace import (
     NM,
@@ -54,6 +56,39 @@ def test_fast_equals_stepped_and_engines_account_for_every_clock(machine: str) -
     macs = sum(op.macs_effective for op in fast.operators)
     peak = fast.machine["peak_macs_per_cycle"]
     assert 0.2 < macs / (peak * fast.engines["matrix"].busy_cycles) <= 1.0
+
+
+@given(st.integers(1, 200_000), st.sampled_from(["t4", "a100", "systolic"]))
+@settings(max_examples=40, deadline=None)
+def test_memory_never_makes_element_wise_work_faster(elements: int, machine: str) -> None:
+    """With no latency to hide behind, a larger load must not bring its first piece sooner."""
+    trace = elementwise(elements)
+    op = next(op for op in run(trace, machine, overrides={"dram_latency": 0}).operators
+              if op.operator == "norm")  # fmt: skip
+    assert min(op.stall_cycles.values()) >= 0
+
+
+def elementwise(elements: int) -> Trace:
+    """A layer norm of `elements` values that come from the host."""
+    norm = Elementwise(
+        name="norm", layer="norm", phase="inference", function="layer_norm",
+        elements=elements, inputs=("x",), outputs=("y",),
+    )  # fmt: skip
+    tensors = [
+        Tensor(name=name, shape=(elements,), dtype="int8", role="activation") for name in "xy"
+    ]
+    return Trace(Manifest(name="norm", tensors=tensors, operators=(norm,)))
+
+
+@pytest.mark.parametrize("machine", ["t4", "s4"])
+@pytest.mark.parametrize(
+    "key", ["clock_hz", "dram_bandwidth", "host_bandwidth", "l2_bytes_per_clock", "dram_efficiency"]
+)
+@pytest.mark.parametrize("value", [1e-9, 1e30])
+def test_rates_beyond_all_hardware_are_refused(machine: str, key: str, value: float) -> None:
+    with pytest.raises(InputError, match=key) as caught:
+        load_machine(machine, {key: value})
+    assert "\n" not in str(caught.value)
 
 
 def clocks(machine: str, pattern: Pattern) -> int:
