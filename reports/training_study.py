@@ -222,6 +222,7 @@ def main(
     """Train small networks on digits with every method and simulate their training."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from sparsesim.commands.sweep import INTERRUPTED
     from sparsesim.commands.terminal import console, say
 
     columns = (
@@ -251,6 +252,9 @@ def main(
     except InputError as error:
         say(f"error: {error}")
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        say("interrupted; the same call continues")
+        raise SystemExit(INTERRUPTED) from None
     say(f"{out}: {ACCURACY}, {DIVERGENCE}, figures/")
 
 

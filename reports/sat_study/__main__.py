@@ -12,6 +12,7 @@ import click
 from reports.sat_study.cases import NETWORKS
 from reports.sat_study.simulation import Progress
 from sparsesim.commands import options
+from sparsesim.commands.sweep import INTERRUPTED
 from sparsesim.commands.terminal import console, say
 from sparsesim.errors import InputError, SparseSimError
 
@@ -32,8 +33,12 @@ def main(out: Path, jobs: int, batch: int, networks: tuple[str, ...]) -> None:
     """Simulate the SAT study and draw it; continues where an earlier call into DIR stopped."""
     from reports.sat_study.study import study
 
-    with _progress() as progress:
-        outcome = study(out, networks=networks, batch=batch, jobs=jobs, progress=progress)
+    try:
+        with _progress() as progress:
+            outcome = study(out, networks=networks, batch=batch, jobs=jobs, progress=progress)
+    except KeyboardInterrupt:
+        say("interrupted; the same call continues")
+        raise SystemExit(INTERRUPTED) from None
     for stage in outcome.stages:
         made = f", {len(stage.made)} of {len(stage.done)} made" if stage.done else ""
         say(f"{stage.name}: {stage.wall_seconds:.1f} s{made}")

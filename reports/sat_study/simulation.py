@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import resource
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from reports.sat_study.cases import Case
 from reports.sat_study.settings import MACHINE, Setting
-from sparsesim.errors import InputError
+from sparsesim.errors import InputError, SparseSimError
+from sparsesim.sweep.pools import LocalPool
 
 if TYPE_CHECKING:
     from sparsesim.trace import Trace
@@ -81,18 +81,19 @@ def run_path(folder: Path, case: Case, setting: Setting) -> Path:
 
 
 class Workers:
-    """Worker processes on one thread each; `with` ends them."""
+    """Worker processes on one thread each; `with` ends them, at once where the block fails."""
 
     def __init__(self, jobs: int) -> None:
-        self._pool = ProcessPoolExecutor(
-            jobs, multiprocessing.get_context("spawn"), initializer=_one_thread
-        )
+        self._pool = LocalPool(jobs)
 
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, failure: object, *_: object) -> None:
+        if failure is None:
+            self._pool.close()
+        else:
+            self._pool.stop()
 
     def extract(self, folder: Path, cases: Sequence[Case], progress: Progress) -> Stage:
         """Extract every case that has no trace yet."""
@@ -114,18 +115,24 @@ class Workers:
     ) -> Stage:
         started = time.perf_counter()
         progress(name, 0, len(tasks))
-        futures = [self._pool.submit(step, *task) for task in tasks]
-        for number, future in enumerate(as_completed(futures), 1):
-            future.result()
-            progress(name, number, len(tasks))
+        try:
+            futures = [self._pool.submit(_on_one_thread, step, *task) for task in tasks]
+            for number, future in enumerate(as_completed(futures), 1):
+                future.result()
+                progress(name, number, len(tasks))
+        except BrokenExecutor:
+            raise SparseSimError(
+                f"{name}: a worker process died (killed, or out of memory); the same call continues"
+            ) from None
         done = tuple(future.result() for future in futures)
         return Stage(name, done, time.perf_counter() - started)
 
 
-def _one_thread() -> None:
-    """Before torch and Numba are loaded: the workers together keep the cores busy."""
+def _on_one_thread(step: Callable[..., Done], *task: Any) -> Done:
+    """Do a step; torch and Numba, loaded by it, see that all workers together fill the cores."""
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"
+    return step(*task)
 
 
 def _extract(folder: Path, case: Case) -> Done:
