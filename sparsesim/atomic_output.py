@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -14,13 +15,16 @@ from sparsesim.errors import InputError
 #: Marks a folder as one that `--force` may replace.
 MARKER = ".sparsesim-output"
 
+#: Failures of a write that the system does not name a file for.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes `path`'s name only if the block succeeds.
 
     Raises:
-        InputError: the parent folder does not exist or cannot be written.
+        InputError: the parent folder does not exist or cannot be written, or the disk is full.
     """
     path = Path(path)
     refuse_existing_file(path, force=True)
@@ -34,6 +38,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -46,7 +52,8 @@ def atomic_folder(path: Path, force: bool = False) -> Iterator[Path]:
     earlier output of this tool (it holds the file `.sparsesim-output`).
 
     Raises:
-        InputError: `path` exists and may not be replaced, or its parent cannot be written.
+        InputError: `path` exists and may not be replaced, its parent cannot be written, or the
+            disk is full.
     """
     path = Path(path)
     refuse_existing(path, force)
@@ -59,11 +66,33 @@ def atomic_folder(path: Path, force: bool = False) -> Iterator[Path]:
         (temporary / MARKER).touch()
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _replace_folder(temporary, path)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_folder(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path`; what stood there is deleted after that, not before."""
+    before = temporary.with_name(f"{temporary.name}.before")
+    try:
+        if path.exists():
+            os.replace(path, before)
+        os.replace(temporary, path)
+    except BaseException:
+        if before.exists() and not path.exists():
+            os.replace(before, path)
+        raise
+    finally:
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def _named(error: OSError, path: Path) -> Exception:
+    """`error`, or if the disk was full the `InputError` that says for what."""
+    if error.errno in _NO_ROOM:
+        return InputError(f"{path}: cannot be written ({error.strerror})")
+    return error
 
 
 def refuse_existing_file(path: Path, force: bool) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -99,3 +103,40 @@ def test_files_that_are_not_replaced(tmp_path: Path) -> None:
                 refuse_existing_file(path, force)
         with pytest.raises(InputError, match=match), atomic_file(path):
             pytest.fail("the block must not start")
+
+
+@pytest.mark.parametrize("atomic", [atomic_file, atomic_folder])
+def test_a_full_disk_is_told_with_the_name_of_the_output(
+    tmp_path: Path, atomic: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    full = pytest.raises(InputError, match=r"/out: cannot be written \(No space")
+    with full, atomic(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == []
+    with pytest.raises(BrokenPipeError), atomic(tmp_path / "out"):
+        raise BrokenPipeError(errno.EPIPE, "nobody reads")
+
+
+def test_the_old_folder_outlives_an_interrupt_of_its_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with atomic_folder(tmp_path / "f") as folder:
+        (folder / "a").write_text("before")
+    replace, remove = os.replace, shutil.rmtree
+
+    def interrupted(source: Path, target: Path) -> None:
+        if target == tmp_path / "f" and (Path(source) / "b").exists():
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    def interrupted_removal(path: Path, **options: bool) -> None:
+        remove(path, **options)
+        if path == tmp_path / "f":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    monkeypatch.setattr(shutil, "rmtree", interrupted_removal)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "f", force=True) as folder:
+        (folder / "b").write_text("after")
+    assert (tmp_path / "f" / "a").read_text() == "before"
+    assert names(tmp_path) == ["f"]
