@@ -30,8 +30,8 @@ class OperatorTime:
     `beside` are engines that it holds as well. `details` is what a family tells beyond this record:
     it goes to `details.json` as it is; its `spans` and `series` also to the timeline
     (sparsesim.results.timeline_events). `follows` are dependencies whose results it takes part by
-    part, as they are made; `parts` says in how many parts it hands on its own. `ahead`, of `follows`,
-    are those that work ahead of it: it waits for their first part alone.
+    part, as they are made; `parts` says in how many parts it hands on its own. `ahead`, of
+    `follows`, are those that work ahead of it: it waits for their first part alone.
     """
 
     engine: str

@@ -28,6 +28,7 @@ class Filters:
         nonzeros: weights kept, of all filters (of one GEMM group).
         value_bytes, index_bytes: as stored, of all filters (of one GEMM group).
         label: pattern for tables.
+        fetched: share of the stored bytes that a pass reads where they come from DRAM.
     """
 
     cols_used: Numbers
@@ -38,6 +39,7 @@ class Filters:
     value_bytes: int
     index_bytes: int
     label: str
+    fetched: float = 1.0
 
     @property
     def stored_bytes(self) -> int:

@@ -93,7 +93,7 @@ def traffic_of(
     is_static = gemm.b.tensor in static
     if is_static:
         b = filters.stored_bytes * gemm.groups
-        dram_b = b if place.weights == "dram" else 0
+        dram_b = round(b * filters.fetched) if place.weights == "dram" else 0
     else:
         b = cut.of_part(gemm.groups * gemm.n * gemm.k * element)
         # A cache that no operator wrote lies in DRAM.

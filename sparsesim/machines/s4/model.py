@@ -108,10 +108,14 @@ class _Chip:
                 static = op.b.tensor in self.static
                 height = min(op.m, spec.rows + 1)
                 pattern = str(op.b.pattern)
-                key = (op.n, op.k, op.group_axis, op.groups, pattern, real, static, height)
+                measured = op.a.mask if spec.activation_density == "trace" else None
+                shape = (op.n, op.k, op.group_axis, op.groups, height)
+                key = (shape, pattern, real, static, measured)
                 if key not in by_operand:
                     stored = filters_of(trace, op, spec)
-                    by_operand[key] = without_dead_steps(stored, op, spec) if static else stored
+                    by_operand[key] = (
+                        without_dead_steps(trace, stored, op, spec) if static else stored
+                    )
                 self.filters[op.name] = by_operand[key]
         self.place: Placement = place(trace, self.filters, spec, batch_of(trace), self.static)
         self.chunks = min(spec.stream_chunks, self.place.cut.die_samples)

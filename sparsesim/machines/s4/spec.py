@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -73,10 +73,9 @@ class S4Spec(Record):
     vector_functions: dict[str, VectorFunction] = Field(
         description="cost by function; `default` serves any other"
     )
-    activation_density: float = Field(
-        gt=0,
-        le=1,
-        description="non-zero share of activations that skipping hardware finds (1 = none)",
+    activation_density: Annotated[float, Field(gt=0, le=1)] | Literal["trace"] = Field(
+        description="non-zero share of activations that skipping hardware finds (1 = no such "
+        "hardware), or `trace`: where the trace has measured zeros",
     )
     board_watts: float = Field(gt=0, description="board power, W")
     node_nm: Literal[45, 16, 7] = Field(description="technology node of the energy table, nm")

@@ -16,6 +16,7 @@ from sparsesim.trace import (
     NM,
     Balanced,
     Block,
+    Dense,
     Gemm,
     Manifest,
     Mask,
@@ -192,3 +193,76 @@ def test_zero_activations_save_steps_only_in_dense_layers_of_few_rows(
         return next(op.macs_effective for op in result.operators if op.operator == "fc")
 
     assert low <= busy(0.5) / busy(1.0) <= high
+
+
+@given(st.integers(0, 1000), st.integers(1, 40), st.floats(0.05, 0.9))
+@settings(max_examples=25, deadline=None)
+def test_measured_zeros_skip_the_channels_that_a_tile_of_rows_lacks(
+    seed: int, m: int, density: float
+) -> None:
+    """Against brute force: of the tiles of 16 rows, the typical one's live channels are steps."""
+    live = np.random.default_rng(seed).random((m, 100)) < density
+    live[0, 0] = True
+    trace = measured(live)
+    counts = [int(live[row : row + 16].any(axis=0).sum()) for row in range(0, m, 16)]
+    typical = min(count for count in counts if count >= np.mean(counts))
+    result = run(trace, "s4", overrides={"activation_density": "trace"})
+    assert next(op for op in result.operators if op.operator == "fc").macs_effective == (
+        m * 64 * typical
+    )
+    plain = run(trace, "s4")
+    assert next(op for op in plain.operators if op.operator == "fc").macs_effective == m * 64 * 100
+
+
+def test_skipping_saves_fetches_but_no_room() -> None:
+    """Weights that do not fit on chip do not fit because some of them are not needed this time."""
+    trace = masked(np.ones((512, 1024), np.bool_), Dense(), 1)
+    room = {"l2_bytes": 512 * 1024 * 3 // 4, "cores": 1}
+
+    def weights(density: float) -> int:
+        result = run(trace, "s4", overrides=room | {"activation_density": density})
+        return next(op for op in result.operators if op.operator == "fc").bytes["dram_b_read"]
+
+    assert weights(1.0) == 512 * 1024
+    assert weights(0.5) == pytest.approx(512 * 1024 / 2, rel=0.05)
+
+
+@pytest.mark.parametrize(("rows", "density"), [(1, 0.1), (2, 0.1), (1, 0.02)])
+def test_skipping_of_indexed_steps_equals_brute_force(rows: int, density: float) -> None:
+    """A step is dead if no lane's channel, in order of channel, is live in any row."""
+    rng = np.random.default_rng(5)
+    alive = steps = 0
+    for _ in range(400):
+        live = (rng.random((rows, 32)) < density).any(axis=0)
+        channels = np.sort(rng.random((32, 32)).argsort(axis=1)[:, :4], axis=1)
+        alive += sum(live[channels[:, step]].any() for step in range(4))
+        steps += 4
+    trace = masked(balanced(64, 8192, 32, 4), Balanced(group=32, kept=4), rows)
+    plain, skipped = (
+        next(op for op in run(trace, "s4", overrides={"activation_density": share}).operators
+             if op.operator == "fc").macs_effective
+        for share in (1.0, density)
+    )  # fmt: skip
+    assert skipped / plain == pytest.approx(alive / steps, abs=0.05)
+
+
+def measured(live: Bits) -> Trace:
+    """One dense GEMM of 64 filters whose activations are non-zero where `live` says."""
+    m, k = live.shape
+    tensors = [("x", (m, k), "activation"), ("w", (64, k), "weight"), ("y", (m, 64), "activation")]
+    zeros = Unstructured(density=float(live.mean()))
+    return Trace(
+        Manifest(
+            name="measured",
+            tensors=[Tensor(name=a, shape=s, dtype="int8", role=r) for a, s, r in tensors],
+            masks=[Mask(id="x", tensor="x", rows=m, columns=k)],
+            operators=[
+                Gemm(
+                    name="fc", layer="fc", phase="inference", m=m, n=64, k=k,
+                    a=Operand(tensor="x", pattern=zeros, mask="x"), b=Operand(tensor="w"),
+                    output="y",
+                )
+            ],
+        ),
+        {"x": pack(live)},
+    )  # fmt: skip
