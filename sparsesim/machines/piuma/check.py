@@ -9,15 +9,17 @@ at most the row's, and |sum| errors grow with sum |a b|.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sparsesim.errors import CheckError
 from sparsesim.machines.piuma import state
+from sparsesim.machines.piuma.kernels.pointwise import Pointwise
 from sparsesim.machines.piuma.kernels.product import Product
 from sparsesim.machines.piuma.launch import Launch
-from sparsesim.machines.piuma.model import operator_product
+from sparsesim.machines.piuma.model import operator_work
 from sparsesim.machines.piuma.simulation import (
     dense_result,
     replace_kernel_sampling,
@@ -47,16 +49,16 @@ def check_operators(
     """
     compared: dict[str, Any] = {}
     for number, operator in enumerate(trace.operators):
-        product = operator_product(trace, operator, spec, seed)
-        if 0 < spec.sample_rows < product.rows:
-            rows = np.random.default_rng(0).permutation(product.rows)[: spec.sample_rows]
-            product = Product(rows_of(product.a, np.sort(rows)), product.b)
-        launch = run_product(product, replace_kernel_sampling(spec))
-        entry = check_result(operator.name, launch, product)
+        work = operator_work(trace, operator, spec, seed)
+        if isinstance(work, Product) and 0 < spec.sample_rows < work.rows:
+            rows = np.random.default_rng(0).permutation(work.rows)[: spec.sample_rows]
+            work = replace(work, a=rows_of(work.a, np.sort(rows)))
+        launch = run_product(work, replace_kernel_sampling(spec))
+        entry = check_result(operator.name, launch, work)
         cycles = int(launch.arrays["cnt"][state.N_CYCLES])
         entry["stepped_equal_to_fast"] = cycles <= STEPPED_CYCLES
         if entry["stepped_equal_to_fast"]:
-            stepped = run_product(product, replace_kernel_sampling(spec), "stepped")
+            stepped = run_product(work, replace_kernel_sampling(spec), "stepped")
             for name in COMPARED:
                 if not np.array_equal(launch.arrays[name], stepped.arrays[name]):
                     raise CheckError(
@@ -74,12 +76,16 @@ def check_operators(
     }
 
 
-def check_result(name: str, launch: Launch, product: Product) -> dict[str, Any]:
-    """Compare C of a finished launch with SciPy.
+def check_result(name: str, launch: Launch, product: Product | Pointwise) -> dict[str, Any]:
+    """Compare C of a finished launch with SciPy (NumPy for a pointwise step, exactly).
 
     Raises:
         CheckError: they differ.
     """
+    if isinstance(product, Pointwise):
+        if not np.array_equal(launch.image.floats_of("C_VAL"), product.expected):
+            raise CheckError(f"operator {name!r}: an element differs from NumPy's")
+        return {"elements": product.elements}
     a = product.a.to_scipy()
     magnitude_a = CsrMatrix(*product.a.shape, product.a.indptr, product.a.indices, abs(a.data))
     if not isinstance(product.b, CsrMatrix):

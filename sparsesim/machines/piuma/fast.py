@@ -117,6 +117,7 @@ def run(
     cause: Any
     chip_busy: Any
     chip_last: Any
+    failed: Any
     fault: Any
     home: Any
     interval: Any
@@ -154,6 +155,7 @@ def run(
     engine = eng.size // cores
     max_cycles = p[st.P_MAX_CYCLES]
     ways = p[st.P_WAYS]
+    most_probes = np.int64(1) << spad_shift
     spad_request = p[st.P_SPAD_REQUEST]
     spad_response = p[st.P_SPAD_RESPONSE]
     atomic_cycles = p[st.P_ATOMIC]
@@ -525,9 +527,18 @@ def run(
                         rd = rb + (code[w + 1] & REGISTER)
                         if op == isa.CAS:
                             old = mem[a]
+                            brought = reg[rb + (code[w + 4] & REGISTER)]
+                            failed = thr[ti + st.T_FAILED] + 1 if old != brought else 0
                             if old == reg[rb + (code[w + 6] & REGISTER)]:
-                                mem[a] = reg[rb + (code[w + 4] & REGISTER)]
+                                mem[a] = brought
+                                failed = np.int64(0)
                             reg[rd] = old
+                            thr[ti + st.T_FAILED] = failed
+                            if failed > most_probes:
+                                fault = isa.FAULT_FULL
+                                cnt[st.N_FAULT_THREAD] = i
+                                cnt[st.N_FAULT_PC] = pc
+                                break
                         elif op == isa.AFADD:
                             memf[a] += regf[rb + (code[w + 4] & REGISTER)]
                         elif op == isa.ST:
@@ -637,9 +648,18 @@ def run(
                                 mem[a] = reg[rb + (code[w + 4] & REGISTER)]
                             elif op == isa.CAS:
                                 old = mem[a]
+                                brought = reg[rb + (code[w + 4] & REGISTER)]
+                                failed = thr[ti + st.T_FAILED] + 1 if old != brought else 0
                                 if old == reg[rb + (code[w + 6] & REGISTER)]:
-                                    mem[a] = reg[rb + (code[w + 4] & REGISTER)]
+                                    mem[a] = brought
+                                    failed = np.int64(0)
                                 reg[rb + (code[w + 1] & REGISTER)] = old
+                                thr[ti + st.T_FAILED] = failed
+                                if failed > most_probes:
+                                    fault = isa.FAULT_FULL
+                                    cnt[st.N_FAULT_THREAD] = i
+                                    cnt[st.N_FAULT_PC] = pc
+                                    break
                             elif op == isa.AADD:
                                 old = mem[a]
                                 mem[a] = old + reg[rb + (code[w + 4] & REGISTER)]

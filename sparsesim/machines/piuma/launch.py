@@ -224,7 +224,7 @@ def execute(launch: Launch, fidelity: str) -> None:
 def _fault_message(launch: Launch, fault: int) -> str:
     counters = launch.arrays["cnt"]
     where = ""
-    if fault in (isa.FAULT_ADDRESS, isa.FAULT_TRAP, isa.FAULT_RUNAWAY):
+    if fault in (isa.FAULT_ADDRESS, isa.FAULT_TRAP, isa.FAULT_RUNAWAY, isa.FAULT_FULL):
         pc = int(counters[state.N_FAULT_PC])
         before = [name for name, start in launch.program.labels.items() if start <= pc]
         where = f" (instruction {pc}, after label {before[-1] if before else '-'!r})"
@@ -234,5 +234,6 @@ def _fault_message(launch: Launch, fault: int) -> str:
         isa.FAULT_RUNAWAY: "a loop without end",
         isa.FAULT_TRAP: f"trap {int(counters[state.N_FAULT_NUMBER])}",
         isa.FAULT_BUDGET: "more clocks than can be counted",
+        isa.FAULT_FULL: "a hash table is full: a thread probed more slots than a scratchpad holds",
     }[fault]
     return f"kernel {launch.spec.kernel}: {what}{where}"

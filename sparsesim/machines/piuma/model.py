@@ -1,9 +1,13 @@
-"""The PIUMA machine as a whole: every SpGEMM, SpMM or SpMV of a trace as a launch of its own."""
+"""The PIUMA machine as a whole: every operator of a trace as a launch of its own.
+
+SpGEMM, SpMM and SpMV run on the kernel that the machine names; the dense products and pointwise
+steps of graph networks on kernels of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,21 +24,26 @@ from sparsesim.machines.piuma.counters import (
     pipeline_cycles,
     series,
 )
+from sparsesim.machines.piuma.kernels.pointwise import INPUTS, Pointwise
 from sparsesim.machines.piuma.kernels.product import Product
 from sparsesim.machines.piuma.launch import Launch
 from sparsesim.machines.piuma.simulation import (
     DENSE_KERNELS,
+    kernel_name,
     replace_kernel_sampling,
     rows_of,
     run_product,
     sample_product,
 )
 from sparsesim.machines.piuma.spec import PiumaSpec
-from sparsesim.trace import Dense, SpGemm, Trace
+from sparsesim.trace import CsrMatrix, Dense, Elementwise, Gemm, SpGemm, Trace
 
 #: Fewest instructions per partial product: two loads, multiply, tag, slot, claim, test, add, and
 #: the loop. What `predicted_cycles` assumes at one instruction per pipeline and clock.
 FEWEST_INSTRUCTIONS = 10
+#: The same with dense B: load and multiply-add; per element of a pointwise step: load, store, loop.
+FEWEST_DENSE = 2
+FEWEST_POINTWISE = 4
 
 
 def engines(spec: PiumaSpec) -> tuple[str, ...]:
@@ -56,17 +65,53 @@ def describe(spec: PiumaSpec) -> dict[str, Any]:
     }
 
 
-def operator_product(trace: Trace, operator: Any, spec: PiumaSpec, seed: int) -> Product:
-    """The matrices of an operator; a dense B gets values from `seed`.
+def operator_work(trace: Trace, operator: Any, spec: PiumaSpec, seed: int) -> Product | Pointwise:
+    """What an operator computes; dense operands get values from `seed`.
 
     Raises:
-        InputError: another kind of operator, or a kernel for the other kind of B.
+        InputError: an operator without a kernel, or a kernel for the other kind of B.
     """
-    if not isinstance(operator, SpGemm):
+    rng = np.random.default_rng(seed)
+    if isinstance(operator, SpGemm):
+        return _sparse_product(trace, operator, spec, rng)
+    if isinstance(operator, Gemm):
+        return _dense_product(operator, rng)
+    if (
+        isinstance(operator, Elementwise)
+        and INPUTS.get(operator.function) == len(operator.inputs)
+        and len(operator.outputs) == 1
+    ):
+        inputs = tuple(rng.standard_normal(operator.elements) for _ in operator.inputs)
+        return Pointwise(operator.function, inputs)
+    what = f", function {operator.function!r}," if hasattr(operator, "function") else ""
+    raise InputError(
+        f"operator {operator.name!r}: kind {operator.kind!r}{what} does not run on machine family "
+        "'piuma' (it runs spgemm, dense gemm, elementwise relu of one and add of two tensors)"
+    )
+
+
+def _dense_product(operator: Gemm, rng: np.random.Generator) -> Product:
+    for name, operand in (("a", operator.a), ("b", operator.b)):
+        if not isinstance(operand.pattern, Dense):
+            raise InputError(
+                f"operator {operator.name!r}: operand {name} of a gemm has pattern "
+                f"{operand.pattern.kind!r}; machine family 'piuma' runs gemm with dense operands"
+            )
+    if operator.conv is not None or operator.groups != 1:
+        what = "a convolution" if operator.conv is not None else f"{operator.groups} groups"
         raise InputError(
-            f"operator {operator.name!r}: kind {operator.kind!r} does not run on machine family "
-            "'piuma' (it runs spgemm)"
+            f"operator {operator.name!r}: machine family 'piuma' runs gemm without groups and "
+            f"convolutions (this one has {what})"
         )
+    m, k = operator.m, operator.k
+    indices = np.tile(np.arange(k, dtype=np.int32), m)
+    a = CsrMatrix(m, k, np.arange(m + 1) * k, indices, rng.standard_normal(m * k))
+    return Product(a, rng.standard_normal((k, operator.n)), dense_a=True)
+
+
+def _sparse_product(
+    trace: Trace, operator: SpGemm, spec: PiumaSpec, rng: np.random.Generator
+) -> Product:
     dense = isinstance(operator.b.pattern, Dense)
     fitting = [k for k in ("spmm", "spmv", "smash_v3") if (k in DENSE_KERNELS) == dense]
     if dense != (spec.kernel in DENSE_KERNELS) or (spec.kernel == "spmv" and operator.n != 1):
@@ -82,8 +127,7 @@ def operator_product(trace: Trace, operator: Any, spec: PiumaSpec, seed: int) ->
         )
     a = trace.matrix(operator.a.tensor)
     if dense:
-        values = np.random.default_rng(seed).standard_normal((operator.k, operator.n))
-        return Product(a, values)
+        return Product(a, rng.standard_normal((operator.k, operator.n)))
     return Product(a, trace.matrix(operator.b.tensor))
 
 
@@ -101,38 +145,50 @@ def simulate_operators(
     """
     times = []
     for number, operator in enumerate(trace.operators):
-        product = operator_product(trace, operator, spec, seed=0)
-        times.append(_operator_time(operator, product, spec, fidelity))
+        work = operator_work(trace, operator, spec, seed=0)
+        times.append(_operator_time(operator, work, spec, fidelity))
         if progress is not None:
             progress(number + 1, len(trace.operators))
     return times
 
 
-def _operator_time(operator: Any, product: Product, spec: PiumaSpec, fidelity: str) -> OperatorTime:
-    mapping: str = spec.kernel
+def _operator_time(
+    operator: Any, work: Product | Pointwise, spec: PiumaSpec, fidelity: str
+) -> OperatorTime:
+    mapping: str = kernel_name(work, spec)
     extra: dict[str, Any] = {}
-    simulated, run_spec = product, spec
-    if 0 < spec.sample_rows < product.rows:
-        sampling = sample_product(product, spec, fidelity)
+    simulated, run_spec = work, spec
+    if isinstance(work, Product) and 0 < spec.sample_rows < work.rows:
+        sampling = sample_product(work, spec, fidelity)
         extra = {"sampling": asdict(sampling)}
-        mapping += f", {sampling.rows} of {product.rows} rows"
-        rows = np.sort(np.random.default_rng(0).permutation(product.rows)[: sampling.rows])
-        simulated = Product(rows_of(product.a, rows), product.b)
+        mapping += f", {sampling.rows} of {work.rows} rows"
+        rows = np.sort(np.random.default_rng(0).permutation(work.rows)[: sampling.rows])
+        simulated = replace(work, a=rows_of(work.a, rows))
         run_spec = replace_kernel_sampling(spec)
     launch = run_product(simulated, run_spec, fidelity)
+    if isinstance(simulated, Product):
+        products = simulated.partial_products
+        macs = simulated.rows * operator.n * operator.k
+        dense = not isinstance(simulated.b, CsrMatrix)
+        fewest = products * (FEWEST_DENSE if dense else FEWEST_INSTRUCTIONS)
+        pattern = f"{operator.a.pattern.kind} x {operator.b.pattern.kind}"
+    else:
+        products = macs = 0
+        fewest = simulated.elements * FEWEST_POINTWISE
+        pattern = "dense"
     chip = chip_cycles(launch)
     moved = dram_bytes(launch)
     pipelines = spec.cores * spec.pipelines
     return OperatorTime(
         engine="chip",
         mapping=mapping,
-        pattern=f"{operator.a.pattern.kind} x {operator.b.pattern.kind}",
+        pattern=pattern,
         cycles=chip.busy + sum(chip.stalls.values()),
         busy_cycles=chip.busy,
         stall_cycles=chip.stalls,
         dram_cycles=0,
-        predicted_cycles=-(-simulated.partial_products * FEWEST_INSTRUCTIONS // pipelines),
-        macs_dense=simulated.rows * operator.n * operator.k,
+        predicted_cycles=-(-fewest // pipelines),
+        macs_dense=macs,
         macs_effective=int(launch.arrays["cnt"][state.N_MULTIPLIES]),
         bytes=moved,
         energy_pj=_energy(launch, moved),
@@ -143,7 +199,7 @@ def _operator_time(operator: Any, product: Product, spec: PiumaSpec, fidelity: s
         details={
             **details(launch),
             **extra,
-            "partial_products": simulated.partial_products,
+            "partial_products": products,
             "spans": [
                 {"track": "phases of core 0", "name": name, "start": start, "cycles": clocks}
                 for name, start, clocks in phase_cycles(launch)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sparsesim.errors import CheckError
 from sparsesim.machines.piuma import state
+from sparsesim.machines.piuma.kernels.pointwise import Pointwise
 from sparsesim.machines.piuma.kernels.product import Product
 from sparsesim.machines.piuma.kernels.windows import CONTROL
 from sparsesim.machines.piuma.launch import Launch, execute, prepare
@@ -26,15 +27,23 @@ DENSE_KERNELS = ("spmm", "spmv")
 SAMPLES = 4
 
 
-def run_product(product: Product, spec: PiumaSpec, fidelity: str = "fast") -> Launch:
-    """Simulate `product` on the kernel that `spec` names.
+def kernel_name(work: Product | Pointwise, spec: PiumaSpec) -> str:
+    """The kernel that does `work`: the one `spec` names, if A is sparse."""
+    if isinstance(work, Pointwise):
+        return "pointwise"
+    return "gemm" if work.dense_a else spec.kernel
+
+
+def run_product(work: Product | Pointwise, spec: PiumaSpec, fidelity: str = "fast") -> Launch:
+    """Simulate `work` on its kernel; the `kernel` of the launch's parameters says which.
 
     Raises:
         InputError: the launch needs more memory than is allowed.
         CheckError: the kernel faulted.
     """
-    kernel = importlib.import_module(f"sparsesim.machines.piuma.kernels.{spec.kernel}")
-    launch = prepare(kernel.build(product, spec), spec)
+    name = kernel_name(work, spec)
+    kernel = importlib.import_module(f"sparsesim.machines.piuma.kernels.{name}")
+    launch = prepare(kernel.build(work, spec), spec.model_copy(update={"kernel": name}))
     execute(launch, fidelity)
     return launch
 
@@ -91,7 +100,7 @@ def sample_product(product: Product, spec: PiumaSpec, fidelity: str) -> Sampling
     rows = rng.permutation(product.rows)[: spec.sample_rows]
     cycles, work = [], []
     for part in np.array_split(rows, min(SAMPLES, rows.size)):
-        some = Product(rows_of(product.a, np.sort(part)), product.b)
+        some = replace(product, a=rows_of(product.a, np.sort(part)))
         launch = run_product(some, replace_kernel_sampling(spec), fidelity)
         cycles.append(int(launch.arrays["cnt"][state.N_CYCLES]))
         work.append(kernel_work(some, spec))
@@ -107,7 +116,7 @@ def sample_product(product: Product, spec: PiumaSpec, fidelity: str) -> Sampling
 
 def kernel_work(product: Product, spec: PiumaSpec) -> int:
     """What the cycles of a kernel grow with: rows for inner products, else partial products."""
-    if spec.kernel == "inner":
+    if kernel_name(product, spec) == "inner":
         return int((product.a.row_lengths() > 0).sum()) * product.columns
     return product.partial_products
 

@@ -87,7 +87,8 @@ GROUP = 64  # thread slots per group; groups: multi-threaded part of each core, 
     T_ADDRESS,  # of the memory instruction at T_PC
     T_PATH,  # where it leads, see PATH_
     T_CORE,
-) = range(15)
+    T_FAILED,  # compare-exchanges in a row that met neither what they expected nor what they bring
+) = range(16)
 THREAD = 16
 # What T_DUE is the clock of: ready (beyond the wheel), at the goal's port, try again; 0 and
 # K_BLOCKED are of the stepped core: ready, woken by somebody else.

@@ -190,8 +190,13 @@ def _serve_memory(
         mem[a] = reg[rc]
     elif op == isa.CAS:
         old = mem[a]
+        brought = reg[rc]
+        thr[ti + st.T_FAILED] += 1
+        if old == brought:
+            thr[ti + st.T_FAILED] = 0
         if old == reg[rb + code[w + 6]]:
-            mem[a] = reg[rc]
+            mem[a] = brought
+            thr[ti + st.T_FAILED] = 0
         reg[rd] = old
     elif op == isa.AADD:
         old = mem[a]
@@ -491,6 +496,14 @@ def run(
                         code, mem, memf, reg, regf, p, net, dram, cache, spad, thr, cnt, region,
                         clock, i, time, g * p[st.P_PIPES] + ((i % st.GROUP) >> shift),
                     )  # fmt: skip
+
+        # A thread that has probed every slot there can be would probe for ever.
+        for i in range(threads):
+            ti = i * st.THREAD
+            if thr[ti + st.T_FAILED] > 1 << p[st.P_SPAD_SHIFT]:
+                cnt[st.N_FAULT_THREAD] = i
+                cnt[st.N_FAULT_PC] = thr[ti + st.T_PC]
+                return isa.FAULT_FULL
 
         # 2. DMA engines.
         for c in range(cores):

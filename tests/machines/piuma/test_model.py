@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sparsesim.errors import InputError
+from sparsesim.errors import CheckError, InputError
+from sparsesim.machines.piuma.check import check_result
+from sparsesim.machines.piuma.kernels.pointwise import Pointwise
+from sparsesim.machines.piuma.model import operator_work
+from sparsesim.machines.piuma.simulation import run_product
 from sparsesim.machines.registry import load_machine
 from sparsesim.results import read_folder, write_folder
 from sparsesim.results.timeline_events import timeline_events
 from sparsesim.simulate import run
-from sparsesim.trace import Trace
-from tests.machines.piuma.small_products import matrix
+from sparsesim.trace import Elementwise, Gemm, Trace
+from tests.machines.piuma.small_products import machine, matrix
 from tests.trace.small_traces import small_trace
+from workloads.matrices.gnn import GnnShape, gnn_trace
 from workloads.matrices.product_trace import spgemm_trace, spmm_trace
 
 SMALL = {"spad_bytes": 16384, "pipelines": 2, "threads": 4}
@@ -110,11 +115,66 @@ def test_refusals(make: Any, overrides: dict[str, Any], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("kind", "operators"), [("gcn", 5), ("sage", 9)])
+def test_a_graph_network_runs_whole(kind: str, operators: int) -> None:
+    """Sparse and dense products and pointwise steps; each checked, and stepped equal to fast."""
+    network = gnn_trace("g", matrix(30, 30, 0.15, 7), GnnShape(kind, (6, 9, 3)))
+    result = run(network, "piuma", overrides={**SMALL, "kernel": "spmm"}, check=True)
+    result.check_accounting()
+    assert result.check is not None
+    checked = result.check["operators"]
+    assert len(checked) == operators
+    assert all(entry["stepped_equal_to_fast"] for entry in checked.values())
+    rows = [row for row in result.operators if not row.is_share]
+    kernels = {row.kind: row.details["kernel"] for row in rows}
+    assert kernels == {"gemm": "gemm", "spgemm": "spmm", "elementwise": "pointwise"}
+    for row in rows:
+        if row.kind == "gemm":
+            assert row.macs_effective == row.macs_dense == row.details["multiplies"] > 0
+        if row.kind == "elementwise":
+            assert row.macs_effective == 0
+
+
+def test_a_wrong_pointwise_result_is_found() -> None:
+    work = Pointwise("add", (np.arange(9.0), np.ones(9)))
+    launch = run_product(work, machine("spmm"))
+    check_result("c", launch, work)
+    launch.image.floats_of("C_VAL")[4] += 1e-12
+    with pytest.raises(CheckError, match="differs from NumPy"):
+        check_result("c", launch, work)
+
+
 def test_other_operators_are_refused() -> None:
-    with pytest.raises(
-        InputError, match=r"does not run on machine family 'piuma' \(it runs spgemm"
-    ):
+    with pytest.raises(InputError, match=r"machine family 'piuma'") as caught:
         run(small_trace(), "piuma")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": 2}, "gemm without groups and convolutions .*2 groups"),
+        ({"b": {"tensor": "w", "pattern": {"kind": "unstructured", "density": 0.5}}},
+         "operand b of a gemm has pattern 'unstructured'"),
+    ],
+)  # fmt: skip
+def test_other_gemms_are_refused(change: dict[str, Any], message: str) -> None:
+    record = {
+        "name": "g", "layer": "l", "phase": "inference", "m": 4, "n": 3, "k": 2,
+        "a": {"tensor": "x"}, "b": {"tensor": "w"}, "output": "y", **change,
+    }  # fmt: skip
+    spec = load_machine("piuma").spec
+    with pytest.raises(InputError, match=message):
+        operator_work(small_trace(), Gemm.model_validate(record), spec, 0)
+
+
+def test_other_functions_are_refused() -> None:
+    gelu = Elementwise(
+        name="e", layer="l", phase="inference", function="gelu", elements=3, inputs=("x",),
+        outputs=("y",),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"function 'gelu', does not run .*elementwise relu"):
+        operator_work(small_trace(), gelu, load_machine("piuma").spec, 0)
 
 
 def test_too_much_memory_is_refused() -> None:

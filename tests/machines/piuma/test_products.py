@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -12,6 +15,7 @@ from sparsesim.errors import CheckError
 from sparsesim.machines.piuma.check import check_result
 from sparsesim.machines.piuma.kernels.product import Product
 from sparsesim.machines.piuma.kernels.windows import CONTROL
+from sparsesim.machines.piuma.launch import execute, prepare
 from sparsesim.machines.piuma.simulation import dense_result, run_product, sparse_result
 from sparsesim.trace import CsrMatrix
 from tests.machines.piuma.small_products import SPARSE_KERNELS, machine, matrix
@@ -65,6 +69,34 @@ def test_rows_too_heavy_for_the_table_are_split(kernel: str, cores: int) -> None
     check_result("c", launch, product)
     windows = int(launch.image.words[launch.image.spad + CONTROL["WINDOWS"]])
     assert windows >= 2 * 1500 // 64
+
+
+@pytest.mark.parametrize("fidelity", ["fast", "stepped"])
+@pytest.mark.parametrize("kernel", SMASH)
+def test_a_table_that_fills_ends_the_run(kernel: str, fidelity: str) -> None:
+    """Kernels sabotaged so that a table has fewer slots than a row has elements.
+
+    As built, tables are at most half full; the same product is right then.
+    """
+    product = Product(csr([[1.0] * 12] * 3), matrix(12, 40, 0.9, 3))
+    spec = machine(kernel)
+    built = importlib.import_module(f"sparsesim.machines.piuma.kernels.{kernel}").build(
+        product, spec
+    )
+    if kernel == "smash_v4":  # 16 slots for 120 elements
+        wrong = replace(built, constants={**built.constants, "SLOTS": 16, "HASH_SHIFT": 60})
+    else:  # regions of half the bound
+        text = built.text.replace(
+            "    shl   bound, high, bound",
+            "    sub   bound, bound, 3\n    shl   bound, high, bound",
+        )
+        assert text != built.text
+        wrong = replace(built, text=text)
+    with pytest.raises(CheckError, match=r"a hash table is full: .*'probe"):
+        execute(prepare(wrong, spec), fidelity)
+    launch = prepare(built, spec)
+    execute(launch, fidelity)
+    check_result("c", launch, product)
 
 
 @pytest.mark.parametrize("kernel", SMASH)

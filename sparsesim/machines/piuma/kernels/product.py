@@ -19,15 +19,17 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """C = A B with A sparse.
+    """C = A B with A sparse, or with both dense.
 
     Attributes:
         a: (m, k).
         b: (k, n), sparse, or a dense (k, n) float64 array.
+        dense_a: whether A is dense: every element is stored, and no kernel reads the indices.
     """
 
     a: CsrMatrix
     b: CsrMatrix | Floats
+    dense_a: bool = False
 
     @property
     def rows(self) -> int:
