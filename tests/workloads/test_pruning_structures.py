@@ -163,6 +163,12 @@ def test_gradients_have_no_structures() -> None:
         plan_layers(LAYERS, parse_pruning("block:8x8:0.5"), "sdgp", training=True)
 
 
+@pytest.mark.parametrize("prune", ["global:0.5", "erk:0.5"])
+def test_shares_of_no_layer_are_refused(prune: str) -> None:
+    with pytest.raises(InputError, match="is no pattern of gradients"):
+        plan_layers(LAYERS, parse_pruning(prune), "sdgp", training=True)
+
+
 @pytest.mark.parametrize("method", ["srste", "sdwp", "bdwp"])
 @pytest.mark.parametrize("prune", RECIPES)
 def test_structures_are_trained_and_extracted(prune: str, method: str) -> None:

@@ -125,7 +125,7 @@ def plan_layers(
         layers[weight.parameter] = weight.layer
     if isinstance(pattern, ErdosRenyiKernel | GlobalMagnitude):
         pruned = [weight for weight in listed if plans[weight.parameter].anything]
-        for name, share in allocate(pattern, pruned).items():
+        for name, share in (allocate(pattern, pruned) if pruned else {}).items():
             plans[name] = replace(plans[name], pattern=share)
     wanted = any(plan.left_dense for plan in plans.values())
     if wanted and not any(plan.anything for plan in plans.values()):
