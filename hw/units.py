@@ -28,6 +28,7 @@ UNITS: dict[str, dict[str, str]] = {
     },
     "s4": {
         "spu": "hw.s4.spu_unit",
+        "spu_bf16": "hw.s4.bf16_unit",
     },
 }
 

@@ -17,8 +17,12 @@ from sparsesim.machines.s4.spu_tile_ports import SpuTileSpec
 class SpuTile(wiring.Component):
     """rows x cols INT8 lanes, one step of (index, value) pairs per clock.
 
-    The pipeline is rigid: it steps where the output is empty or taken.
+    The pipeline is rigid: it steps where the output is empty or taken. `Bf16Tile` has other lanes
+    and results, and the same flow.
     """
+
+    #: Clocks from a step to the next: those of the accumulating adder.
+    step_clocks = 1
 
     def __init__(self, spec: SpuTileSpec):
         self.spec = spec
@@ -53,16 +57,22 @@ class SpuTile(wiring.Component):
     def elaborate(self, _platform):
         m = Module()
         spec, a, w = self.spec, self.a, self.w
-        moves, issues = Signal(), Signal()
+        moves, issues, rests = Signal(), Signal(), Signal()
         first = Signal(init=1)
         drain_wait = Signal(range(spec.tile_words + 1))
         m.d.comb += [
             moves.eq(~self.o.valid | self.o.ready),
-            issues.eq(moves & a.valid & w.valid & (~w.tile_last | (drain_wait <= 1))),
+            issues.eq(moves & a.valid & w.valid & ~rests & (~w.tile_last | (drain_wait <= 1))),
             w.ready.eq(issues),
             a.ready.eq(issues & (w.group_last | w.tile_last)),
-            self.q.ready.eq(moves),
         ]
+        if self.step_clocks > 1:
+            step_wait = Signal(range(self.step_clocks))
+            m.d.comb += rests.eq(step_wait.any())
+            with m.If(issues):
+                m.d.sync += step_wait.eq(self.step_clocks - 1)
+            with m.Elif(rests):
+                m.d.sync += step_wait.eq(step_wait - 1)
         with m.If(drain_wait.any()):
             m.d.sync += drain_wait.eq(drain_wait - 1)
         with m.If(issues):
@@ -81,8 +91,13 @@ class SpuTile(wiring.Component):
             multiplied.eq(selected),
             multiplied_first.eq(selected_first),
             multiplied_last.eq(selected_last),
-            full.eq(multiplied & multiplied_last),
         ]
+        lands, lands_last = multiplied, multiplied_last
+        for clock in range(1, self.step_clocks):
+            later = Signal(name=f"adding_{clock}"), Signal(name=f"adding_{clock}_last")
+            m.d.sync += [later[0].eq(lands), later[1].eq(lands_last)]
+            lands, lands_last = later
+        m.d.sync += full.eq(lands & lands_last)
 
         # The drain register: a whole tile, whose lowest row leaves word by word.
         drain = [
@@ -92,20 +107,26 @@ class SpuTile(wiring.Component):
             ]
             for row in range(spec.rows)
         ]
+        sums = self._lanes(m, moves, lands, multiplied_first)
+        self._drain(m, moves, drain, sums, full)
+        return EnableInserter(moves)(m)
+
+    def _lanes(self, m, _moves, lands, replaces):
+        """The accumulators of all lanes, by row and filter.
+
+        `lands`: a sum is at the accumulators; `replaces`: the product at the adders is the first
+        of its tile.
+        """
+        spec = self.spec
         weights = []
         for col in range(spec.cols):
             weight = Signal(signed(8), name=f"weight_{col}", reset_less=True)
-            m.d.sync += weight.eq(w.values.word_select(col, 8))
+            m.d.sync += weight.eq(self.w.values.word_select(col, 8))
             weights.append(weight)
-        sums = [
-            [
-                self._lane(m, row, col, weights[col], multiplied, multiplied_first)
-                for col in range(spec.cols)
-            ]
+        return [
+            [self._lane(m, row, col, weights[col], lands, replaces) for col in range(spec.cols)]
             for row in range(spec.rows)
         ]
-        self._drain(m, drain, sums, full)
-        return EnableInserter(moves)(m)
 
     def _lane(self, m, row, col, weight, adds, replaces):
         """One lane: G:1 select, multiply, accumulate; returns its accumulator."""
@@ -124,7 +145,7 @@ class SpuTile(wiring.Component):
             m.d.sync += total.eq(Mux(replaces, 0, total) + product)
         return total
 
-    def _drain(self, m, drain, sums, full):
+    def _drain(self, m, moves, drain, sums, full):
         """Words of the drain register through requantisation to the output."""
         spec = self.spec
         left = Signal(range(spec.tile_words + 1))
@@ -143,6 +164,26 @@ class SpuTile(wiring.Component):
                     with m.Elif(left.any() & row_ends):
                         m.d.sync += drain[row][col].eq(drain[row + 1][col])
 
+        results = self._results(m, moves, drain[0], left, part)
+        valid = Signal(spec.quant_latency)
+        last = Signal(spec.quant_latency)
+        m.d.sync += [
+            valid.eq(Cat(left.any(), valid)),
+            last.eq(Cat(left == 1, last)),
+        ]
+        m.d.comb += [
+            self.o.valid.eq(valid[-1]),
+            self.o.last.eq(last[-1]),
+            self.o.values.eq(Mux(self.o.valid, Cat(*results), 0)),
+        ]
+
+    def _results(self, m, moves, row, left, part):
+        """Word `part` of `row`, requantised: one result per lane of the drain.
+
+        `left`: words that wait, this one among them.
+        """
+        spec = self.spec
+        m.d.comb += self.q.ready.eq(moves)
         biases, multipliers, shifts = [], [], []
         for col in range(spec.cols):
             bias = Signal(signed(32), name=f"bias_{col}")
@@ -168,23 +209,13 @@ class SpuTile(wiring.Component):
             for number, col in enumerate(columns):
                 with m.If(live & (part == number)):
                     m.d.comb += [
-                        unit.total.eq(drain[0][col]),
+                        unit.total.eq(row[col]),
                         unit.bias.eq(biases[col]),
                         unit.multiplier.eq(multipliers[col]),
                         unit.shift.eq(shifts[col]),
                     ]
             results.append(unit.result)
-        valid = Signal(spec.quant_latency)
-        last = Signal(spec.quant_latency)
-        m.d.sync += [
-            valid.eq(Cat(left.any(), valid)),
-            last.eq(Cat(left == 1, last)),
-        ]
-        m.d.comb += [
-            self.o.valid.eq(valid[-1]),
-            self.o.last.eq(last[-1]),
-            self.o.values.eq(Mux(self.o.valid, Cat(*results), 0)),
-        ]
+        return results
 
 
 __all__ = ["SpuTile"]

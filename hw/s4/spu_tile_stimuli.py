@@ -18,9 +18,9 @@ def stimulus(spec: SpuTileSpec, seed: int, case: int) -> SpuTileStimulus:
     loads = np.arange(clocks) < spec.cols
     again = rng.random(clocks) < (0.05 if case % 3 == 0 else 0.0)
     return SpuTileStimulus(
-        a_valid=_often(rng, clocks, case % 3 < 2),
+        a_valid=often(rng, clocks, case % 3 < 2),
         a_values=_values(rng, (clocks, spec.rows * spec.group), case),
-        w_valid=_often(rng, clocks, case % 4 < 2),
+        w_valid=often(rng, clocks, case % 4 < 2),
         w_values=_values(rng, (clocks, spec.cols), case // 2),
         w_indices=rng.random((clocks, spec.cols * spec.index_bits)) < rng.choice([0.1, 0.5, 0.9]),
         w_group_last=rng.random(clocks) < 0.4,
@@ -39,11 +39,11 @@ def stimulus(spec: SpuTileSpec, seed: int, case: int) -> SpuTileStimulus:
         if case % 5 == 0
         else rng.integers(12, 24, size=clocks),
         relu=np.full(clocks, bool(rng.integers(2))) if case % 3 else rng.random(clocks) < 0.5,
-        o_ready=_often(rng, clocks, case % 2 == 0),
+        o_ready=often(rng, clocks, case % 2 == 0),
     )
 
 
-def _often(rng: np.random.Generator, clocks: int, always: bool) -> npt.NDArray[np.bool_]:
+def often(rng: np.random.Generator, clocks: int, always: bool) -> npt.NDArray[np.bool_]:
     """Always, or with bursts: a density that changes every few clocks."""
     if always:
         return np.ones(clocks, np.bool_)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from amaranth.hdl import ClockSignal, Instance, Module, Mux, ResetSignal
+from amaranth.hdl import Module, Mux
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.component_ports import CLOCK, RESET, port_values
+from hw.placed_instance import instance
 from hw.ready_valid import StreamSignature
 from hw.sat.stce_control import StceControl, start_signature, unit_signature
 from hw.sat.stce_edges import StceNorth, StceSouth, StceWest
@@ -206,21 +206,6 @@ class Stce(wiring.Component):
             fresh = _PARTS[part](self.spec)
         m.submodules[name] = fresh
         return fresh
-
-
-def instance(m: Module, module: str, prototype: wiring.Component, name: str) -> Any:
-    """Place an instance of `module`, whose ports are those of `prototype`; gives its interface."""
-    placed = prototype.signature.create(path=(name,))
-    connections: dict[str, Any] = {
-        f"i_{CLOCK.name}": ClockSignal(),
-        f"i_{RESET.name}": ResetSignal(),
-    }
-    values = {"_".join(map(str, path)): v for path, _, v in prototype.signature.flatten(placed)}
-    for port in port_values(prototype):
-        prefix = "i" if port.direction == "input" else "o"
-        connections[f"{prefix}_{port.name}"] = values[port.name]
-    m.submodules[name] = Instance(module, **connections)
-    return placed
 
 
 def _feed(m, source, sink):
