@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sparsesim.validation import Record
 
@@ -73,12 +73,21 @@ class S4Spec(Record):
     vector_functions: dict[str, VectorFunction] = Field(
         description="cost by function; `default` serves any other"
     )
-    activation_density: Annotated[float, Field(gt=0, le=1)] | Literal["trace"] = Field(
+    activation_density: float | Literal["trace"] = Field(
         description="non-zero share of activations that skipping hardware finds (1 = no such "
         "hardware), or `trace`: where the trace has measured zeros",
     )
     board_watts: float = Field(gt=0, description="board power, W")
     node_nm: Literal[45, 16, 7] = Field(description="technology node of the energy table, nm")
+
+    @field_validator("activation_density", mode="plain")
+    @classmethod
+    def _share_or_trace(cls, value: object) -> object:
+        if value == "trace":
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
+            return value
+        raise ValueError("must be over 0 and at most 1, or trace")
 
     @model_validator(mode="after")
     def _buildable(self) -> S4Spec:

@@ -217,6 +217,8 @@ def test_energy_falls_with_sparsity() -> None:
         ({"drain_results": 64}, "drain_results 64 exceeds cols 32"),
         ({"kept_allowed": [1, 64]}, "numbers from 1 to group"),
         ({"kept_allowed": [1, 2]}, "must hold group = 32"),
+        ({"activation_density": 0}, "activation_density: .*over 0 and at most 1, or trace"),
+        ({"activation_density": "traec"}, "activation_density: .*over 0 and at most 1, or trace"),
     ],
 )
 def test_impossible_boards(overrides: dict[str, Any], match: str) -> None:
