@@ -163,8 +163,14 @@ def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
     if not separator or not key.strip():
         raise InputError(f"{option} {shown(text)}: must be key=value")
     try:
+        return key.strip(), int(value)  # YAML 1.1 reads 010 as eight
+    except ValueError:
+        pass
+    try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError:
+        parsed = value
+    if isinstance(parsed, int | float) and ":" in value:  # which YAML 1.1 reads in base sixty
         parsed = value
     return key.strip(), number_if_numeric(parsed)
 

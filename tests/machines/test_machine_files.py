@@ -36,6 +36,8 @@ def test_every_shipped_value_has_its_evidence(name: str) -> None:
         ("dram_bandwidth=19.2e9", "dram_bandwidth", 19.2e9),
         ("dram_bandwidth=1e9", "dram_bandwidth", 1e9),
         ("x=-3", "x", -3),
+        ("rows=010", "rows", 10),
+        ("rows=1:30", "rows", "1:30"),
         ("x=true", "x", True),
         (" dataflow = ws ", "dataflow", "ws"),
         ("path=a=b", "path", "a=b"),
