@@ -125,3 +125,10 @@ def test_a_missing_unit_is_named(tmp_path: Path) -> None:
 def test_families_without_a_whole_design_in_rtl_are_refused() -> None:
     with pytest.raises(InputError, match=r"family 'piuma' has no synthesized design .*: sat"):
         parts_of(load_machine("piuma"))
+
+
+def test_the_shipped_table_has_the_shipped_machine() -> None:
+    design = read_table().of(load_machine("sat"), "ecp5")
+    assert design["lut"] > 1024 * 1000
+    assert design["dsp"] >= 1024
+    assert 20e6 < design["clock_hz_max"] < 200e6
