@@ -155,8 +155,9 @@ class _Chip:
             )
         time, engine = self._seen[key], "spu"
         macs = gemm.groups * gemm.m * filters.nonzeros
-        if gemm.n < spec.cols // 4 and static and filters.dense:
-            on_vpu = self._products(traffic, macs)
+        on_vpu_macs = gemm.macs_dense  # the vector unit does not skip zero weights
+        if gemm.n < spec.cols // 4 and static:
+            on_vpu = self._products(traffic, on_vpu_macs)
             if on_vpu.cycles < time.cycles:
                 time, engine = on_vpu, "vpu"
         node = spec.node_nm
@@ -171,7 +172,7 @@ class _Chip:
                 "add": macs * energy_pj(add, node),
             }
         else:
-            energy = {"vector": macs * energy_pj("vector_operation", node)}
+            energy = {"vector": on_vpu_macs * energy_pj("vector_operation", node)}
         return self._record(step, engine, time, filters.label, gemm.macs_dense, macs, energy)
 
     def _products(self, traffic: Traffic, macs: int) -> ChipTime:

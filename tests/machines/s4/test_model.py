@@ -91,6 +91,17 @@ def test_fast_run_equals_stepped_run(network: str, overrides: dict[str, Any]) ->
     assert macs <= lanes * fast.engines["spu"].busy_cycles
 
 
+def test_a_pruned_depthwise_convolution_is_no_slower_than_a_dense_one() -> None:
+    trace = trace_of("convolutions", prune="unstructured:0.5")
+    pruned = next(op for op in run(trace, "s4", pad=True).operators if op.operator == "depthwise")
+    assert pruned.pattern != "dense"
+    assert pruned.engine == "vpu"
+    dense = by_name(trace_of("convolutions"))["depthwise"]
+    assert dense.pattern == "dense"
+    waited = pruned.stall_cycles["dependency"]
+    assert pruned.cycles - waited <= dense.cycles - dense.stall_cycles["dependency"]
+
+
 def by_name(trace: Trace, **overrides: Any) -> dict[str, Any]:
     return {op.operator: op for op in run(trace, "s4", overrides=overrides).operators}
 
