@@ -20,6 +20,7 @@ UNITS: dict[str, dict[str, str]] = {
         "sore": "hw.sat.sore_unit",
         "wuve": "hw.sat.wuve_unit",
         "stce": "hw.sat.stce_unit",
+        "exact_mac": "hw.sat.exact_mac_unit",
     },
     "piuma": {
         "hash_bank": "hw.piuma.hash_bank_unit",
