@@ -28,7 +28,9 @@ SMALL = {
     "interleave": 2,
     **{f"{name}_buffer_bytes": 1024 for name in ("act", "weight", "out")},
 }
-UNITS = ("uspe", "sore", "wuve", "stce")
+UNITS = ("uspe", "sore", "wuve", "stce", "exact_mac")
+#: They have no handshake and so no wrapper.
+PLAIN = ("uspe", "exact_mac")
 
 
 @pytest.fixture(scope="module", params=UNITS)
@@ -113,8 +115,8 @@ def test_constraints_are_the_machines_clock(emitted):
 def test_manifest_describes_the_wrapper(emitted):
     unit, out = emitted
     manifest = json.loads((out / "manifest.json").read_text())
-    assert bool(manifest["axi4_streams"]) == (unit != "uspe")
-    assert (out / f"{unit}_axis.v").exists() == (unit != "uspe")
+    assert bool(manifest["axi4_streams"]) == (unit not in PLAIN)
+    assert (out / f"{unit}_axis.v").exists() == (unit not in PLAIN)
     for stream in manifest["axi4_streams"]:
         text = (out / f"{unit}_axis.v").read_text()
         assert f"[{stream['tdata_bits'] - 1}:0] {stream['port']}_tdata" in text
