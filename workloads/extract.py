@@ -30,8 +30,9 @@ from workloads.pruning.allocation import GlobalMagnitude
 from workloads.pruning.group_quantisation import GroupQuantised, quantised_how
 from workloads.pruning.methods import plan_layers
 from workloads.pruning.monarch import Monarch
+from workloads.pruning.pruning import Pruning
 from workloads.pruning.weight_masks import WeightMasks
-from workloads.recipe import DETECT, METHODS, PHASES, Pruning, check_choice, parse_recipe
+from workloads.recipe import DETECT, METHODS, PHASES, check_choice, parse_recipe
 from workloads.trace_builder import TraceBuilder
 from workloads.training_phases import OPTIMIZERS, STRIDED_BP_NOTE, add_backward
 

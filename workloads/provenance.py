@@ -11,7 +11,8 @@ from workloads.activation_masks import ActivationMasks
 from workloads.forward_graph import ForwardGraph
 from workloads.found_masks import FoundMasks
 from workloads.pruning.methods import LayerPlan
-from workloads.recipe import DETECT, Pruning
+from workloads.pruning.pruning import Pruning
+from workloads.recipe import DETECT
 from workloads.trace_builder import TraceBuilder
 from workloads.training_phases import STRIDED_BP_NOTE
 

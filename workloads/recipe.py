@@ -12,6 +12,7 @@ from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude
 from workloads.pruning.group_quantisation import GroupQuantised
 from workloads.pruning.methods import TRAINING_METHODS
 from workloads.pruning.monarch import Monarch
+from workloads.pruning.pruning import Pruning
 from workloads.pruning.structures import (
     AlongOutputs,
     Blocks,
@@ -22,8 +23,6 @@ from workloads.pruning.structures import (
     Structure,
 )
 
-#: What masks can ask for: patterns of the trace, structures, densities by layer.
-Pruning = Dense | NM | Balanced | Unstructured | Structure | ErdosRenyiKernel | GlobalMagnitude
 TracePhase = Literal["inference", "training"]
 
 #: `--prune` of weights that are taken as they are: their zeros are found, none are added.

@@ -10,9 +10,9 @@ from sparsesim.trace import NM, Balanced, Dense, Unstructured
 from sparsesim.trace.masks import unpack
 from workloads.forward_graph import Weight, WeightArray, layer_of_parameter
 from workloads.pruning.methods import LayerPlan, plan_layers
+from workloads.pruning.pruning import Pruning
 from workloads.pruning.two_pass import pruned_twice, search_order
 from workloads.pruning.weight_masks import WeightMasks, forward_mask
-from workloads.recipe import Pruning
 
 
 def weight(

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsesim.errors import InputError
-from workloads.onnx.operators import NUMBERS, OPERATORS, Attributes, Function
+from workloads.onnx.attributes import Attributes
+from workloads.onnx.operators import NUMBERS, OPERATORS, Function
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from workloads.onnx.operators import Attributes
+from workloads.onnx.attributes import Attributes
 
 Activation = Callable[[Tensor], Tensor]
 #: State of a direction (hidden, and cell of an LSTM), and how a step changes it.

@@ -18,16 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sparsesim.errors import InputError
 from sparsesim.trace import NM, Balanced, Dense
 from workloads.forward_graph import Weight
 from workloads.pruning.allocation import ErdosRenyiKernel, GlobalMagnitude, allocate
+from workloads.pruning.pruning import Pruning
 from workloads.pruning.structures import Structure
-
-if TYPE_CHECKING:
-    from workloads.recipe import Pruning
 
 Backward = Literal["k", "n", "both", "twice", "permuted"]
 """BP weights. k: a mask of their own, N:M along the outputs, the reduction of BP. n: the FF mask,

@@ -20,10 +20,10 @@ from workloads.pruning.layouts import (
 )
 from workloads.pruning.magnitude import largest_bits, top_n_bits
 from workloads.pruning.methods import LayerPlan
+from workloads.pruning.pruning import Pruning
 from workloads.pruning.structures import Product, Structure
 from workloads.pruning.transposable import transposable_mask
 from workloads.pruning.two_pass import Order, pruned_twice, search_order
-from workloads.recipe import Pruning
 
 
 def select(matrix: npt.NDArray[np.float32], pattern: Pruning) -> PackedBits:

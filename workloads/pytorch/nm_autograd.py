@@ -25,9 +25,9 @@ from sparsesim.trace import NM
 from sparsesim.trace.masks import unpack
 from workloads.pruning.layouts import Kept
 from workloads.pruning.methods import LayerPlan, Update
+from workloads.pruning.pruning import Pruning
 from workloads.pruning.two_pass import SEARCH_EVERY, Order, search_order
 from workloads.pruning.weight_masks import backward_mask, forward_mask, select
-from workloads.recipe import Pruning
 
 #: Strength of the SR-STE term, the default of its authors' code.
 DECAY = 2e-4
