@@ -46,7 +46,13 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        fault if number < 2 else pytest.param(fault, marks=pytest.mark.slow)
+        for number, fault in enumerate(FAULTS)
+    ],
+)
 def test_fault_is_found(monkeypatch, fault):
     module_name, name, old, new = FAULTS[fault]
     bad = getattr(mutant(module_name, old, new), name)

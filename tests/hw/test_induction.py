@@ -281,7 +281,8 @@ COUNTER_TWINS = {
 }
 
 
-@pytest.mark.parametrize("twin", one_now(COUNTER_TWINS))
+@pytest.mark.slow
+@pytest.mark.parametrize("twin", COUNTER_TWINS)
 def test_a_bad_counter_has_a_counterexample(tmp_path, twin):
     bad = mutant("hw.piuma.token_counter", *COUNTER_TWINS[twin]).TokenCounter(COUNTER)
     assert not prove(verilog_of(bad, "token_counter"), "token_counter", ONCE, tmp_path).holds
