@@ -27,6 +27,7 @@ from sparsesim.machines.piuma.counters import (
 from sparsesim.machines.piuma.kernels.pointwise import INPUTS, Pointwise
 from sparsesim.machines.piuma.kernels.product import Product
 from sparsesim.machines.piuma.launch import Launch
+from sparsesim.machines.piuma.memory_image import MAX_BYTES
 from sparsesim.machines.piuma.simulation import (
     DENSE_KERNELS,
     kernel_name,
@@ -35,7 +36,7 @@ from sparsesim.machines.piuma.simulation import (
     run_product,
     sample_product,
 )
-from sparsesim.machines.piuma.spec import PiumaSpec
+from sparsesim.machines.piuma.spec import WORD_BYTES, PiumaSpec
 from sparsesim.trace import CsrMatrix, Dense, Elementwise, Gemm, SpGemm, Trace
 
 #: Fewest instructions per partial product: two loads, multiply, tag, slot, claim, test, add, and
@@ -81,6 +82,7 @@ def operator_work(trace: Trace, operator: Any, spec: PiumaSpec, seed: int) -> Pr
         and INPUTS.get(operator.function) == len(operator.inputs)
         and len(operator.outputs) == 1
     ):
+        _check_size(operator.name, operator.elements * (len(operator.inputs) + 1))
         inputs = tuple(rng.standard_normal(operator.elements) for _ in operator.inputs)
         return Pointwise(operator.function, inputs)
     what = f", function {operator.function!r}," if hasattr(operator, "function") else ""
@@ -88,6 +90,15 @@ def operator_work(trace: Trace, operator: Any, spec: PiumaSpec, seed: int) -> Pr
         f"operator {operator.name!r}: kind {operator.kind!r}{what} does not run on machine family "
         "'piuma' (it runs spgemm, dense gemm, elementwise relu of one and add of two tensors)"
     )
+
+
+def _check_size(name: str, words: int) -> None:
+    """Refuse what cannot be simulated before its values are drawn."""
+    if words * WORD_BYTES > MAX_BYTES:
+        raise InputError(
+            f"operator {name!r}: needs {words * WORD_BYTES / 2**30:.1f} GiB of simulated memory, "
+            f"the limit is {MAX_BYTES / 2**30:.0f} GiB"
+        )
 
 
 def _dense_product(operator: Gemm, rng: np.random.Generator) -> Product:
@@ -104,6 +115,7 @@ def _dense_product(operator: Gemm, rng: np.random.Generator) -> Product:
             f"convolutions (this one has {what})"
         )
     m, k = operator.m, operator.k
+    _check_size(operator.name, m * k + k * operator.n + m * operator.n)
     indices = np.tile(np.arange(k, dtype=np.int32), m)
     a = CsrMatrix(m, k, np.arange(m + 1) * k, indices, rng.standard_normal(m * k))
     return Product(a, rng.standard_normal((k, operator.n)), dense_a=True)
@@ -127,6 +139,7 @@ def _sparse_product(
         )
     a = trace.matrix(operator.a.tensor)
     if dense:
+        _check_size(operator.name, (operator.k + operator.m) * operator.n)
         return Product(a, rng.standard_normal((operator.k, operator.n)))
     return Product(a, trace.matrix(operator.b.tensor))
 

@@ -153,6 +153,7 @@ def test_other_operators_are_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"m": 2**20, "k": 2**20}, "8192.0 GiB of simulated memory"),
         ({"groups": 2}, "gemm without groups and convolutions .*2 groups"),
         ({"b": {"tensor": "w", "pattern": {"kind": "unstructured", "density": 0.5}}},
          "operand b of a gemm has pattern 'unstructured'"),
