@@ -80,7 +80,8 @@ INDEX = 0xFFFFFF
 ADDRESS = 0xFFFFFFFFFF
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+# Nothing is allocated: without reference counts (`_nrt`) inlined calls cost nothing.
+@numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def run(
     code: Array,
     mem: Array,
@@ -319,10 +320,11 @@ def run(
                                     break
                                 progress += n
                                 if isa.DMA_GATHER <= mode <= isa.DMA_SCATTER_FILL:
+                                    # Indices of a later beat; the next one would come too late.
                                     a = source if mode == isa.DMA_GATHER else goal
-                                    for k in range(
-                                        progress, min(progress + n, eng[d + st.D_COUNT])
-                                    ):
+                                    first = progress + 2 * n
+                                    last = min(first + n, eng[d + st.D_COUNT])
+                                    for k in range(first, last):
                                         if spad_base <= arg + k < total:
                                             prefetch(mem, a + mem[arg + k])
                                 eng[d + st.D_PROGRESS] = progress
