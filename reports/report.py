@@ -39,6 +39,8 @@ from sparsesim.atomic_output import atomic_folder, refuse_existing
 from sparsesim.errors import InputError
 from sparsesim.results import is_result_folder
 
+#: With more pairs than this, each network has the figures of its fastest pair only.
+MOST_PAIRS_DRAWN = 12
 PAGE = "index.html"
 
 
@@ -164,15 +166,16 @@ def _run_sections(
             notes=notes,
         )
     ]
-    sections.extend(
-        Section(
-            _group_title(group, groups),
-            _show(folder, _group_plates(group, pairs)),
-            folded=[top_operators(run) for run in group],
-            notes=trace_notes(group),
+    for group in groups:
+        drawn, left_out = _drawn_pairs(group, pairs)
+        sections.append(
+            Section(
+                _group_title(group, groups),
+                _show(folder, _group_plates(group, drawn)),
+                folded=[top_operators(run) for run in group],
+                notes=[*left_out, *trace_notes(group)],
+            )
         )
-        for group in groups
-    )
     return sections
 
 
@@ -182,9 +185,21 @@ def _group_title(group: Sequence[Run], groups: Sequence[Sequence[Run]]) -> str:
     return first.network if alone else f"{first.network} on {first.machine.name}"
 
 
-def _group_plates(group: Sequence[Run], pairs: Sequence[Pair]) -> Iterator[Plate]:
+def _drawn_pairs(group: Sequence[Run], pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+    """Pairs of the group that get figures of their own, and a note on those that do not."""
     labels = {run.label for run in group}
     mine = [pair for pair in pairs if pair.sparse.label in labels and len(pair.sparse.macs)]
+    if len(pairs) <= MOST_PAIRS_DRAWN or len(mine) < 2:
+        return mine, []
+    fastest = max(mine, key=lambda pair: pair.speedup)
+    note = (
+        f"Losses and layers are drawn for the fastest of {len(mine)} variants, "
+        f"{fastest.sparse.label}; make a report of fewer runs for the others."
+    )
+    return [fastest], [note]
+
+
+def _group_plates(group: Sequence[Run], mine: Sequence[Pair]) -> Iterator[Plate]:
     for pair in mine:
         yield draw_ladder(pair, applicable_speedups([pair]))
     yield draw_phases(group)

@@ -158,6 +158,22 @@ def test_missing_baseline_is_said_and_left_out(tmp_path: Path) -> None:
     assert "cycles-engines" in names
 
 
+def test_of_many_variants_the_fastest_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.report.MOST_PAIRS_DRAWN", 1)
+    folders = [
+        stored(training_run("resnet9", resnet9(), keep), tmp_path / str(number))
+        for number, keep in enumerate((None, (4, 8), (2, 8)))
+    ]
+    page = report(folders, tmp_path / "out")
+    text = " ".join(read_page(page).text.split())
+    assert "drawn for the fastest of 2 variants, resnet9 BDWP 2:8" in text
+    drawn = [path.stem for path in (tmp_path / "out" / "figures").glob("ladder*.png")]
+    assert len(drawn) == 1
+    assert "2-8" in drawn[0]
+
+
 CHECK = {
     "values": "equal to NumPy in every bit",
     "clocks": "stepped equal to fast",
