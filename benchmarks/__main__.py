@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks import dram_channel, piuma_cores, resnet18_step, sat_cores
+from benchmarks import dram_channel, piuma_cores, resnet18_step, rtl_cosimulation, sat_cores
 
 
 def main() -> None:
     """Run all benchmarks on an otherwise idle machine."""
-    for suite in (sat_cores, dram_channel, resnet18_step, piuma_cores):
+    for suite in (sat_cores, dram_channel, resnet18_step, piuma_cores, rtl_cosimulation):
         for name, value in suite.run().items():
             print(f"{name:70s} {value:12.4g}", flush=True)
 

@@ -48,21 +48,24 @@ class VerilatorSimulation:
     `ports` are those of the module without ``clk`` and ``rst``; ``rst`` is an input like any
     other here. A response is sampled before the clock edge that ends its clock.
 
+    Instances of the modules named in `once` share one compiled module: a large array is built in a
+    fifth of the time, and runs at less than half the speed.
+
     Raises:
         SparseSimError: Verilator or the C++ compiler failed (with its first error).
     """
 
-    def __init__(self, verilog: str, top: str, ports: Sequence[Port]):
+    def __init__(self, verilog: str, top: str, ports: Sequence[Port], once: Sequence[str] = ()):
         self.name = _version()
         self.inputs, self.outputs = inputs_and_outputs([*ports, RESET])
         self._build = tempfile.TemporaryDirectory(prefix="verilator-")
         try:
-            self._library = self._compile(Path(self._build.name), verilog, top)
+            self._library = self._compile(Path(self._build.name), verilog, top, once)
         except BaseException:
             self._build.cleanup()
             raise
 
-    def _compile(self, folder: Path, verilog: str, top: str) -> ctypes.CDLL:
+    def _compile(self, folder: Path, verilog: str, top: str, once: Sequence[str]) -> ctypes.CDLL:
         (folder / f"{top}.v").write_text(verilog, encoding="utf-8")
         shim = _SHIM.format(
             top=top,
@@ -72,11 +75,16 @@ class VerilatorSimulation:
             sample="\n".join(_sample(field) for field in self.outputs.fields),
         )
         (folder / "shim.cpp").write_text(shim, encoding="utf-8")
+        blocks = "".join(f'hier_block -module "{module}"\n' for module in once)
+        (folder / "once.vlt").write_text(f"`verilator_config\n{blocks}", encoding="utf-8")
         done = subprocess.run(
             [
                 *("verilator", "--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--build"),
-                *("--top-module", top, "--exe", "shim.cpp", "-o", "unit.so"),
-                *("-CFLAGS", "-fPIC -O1", "-LDFLAGS", "-shared", f"{top}.v"),
+                *("--x-initial", "fast", "--top-module", top, "--exe", "shim.cpp"),
+                # What runs once (OPT_SLOW) is compiled as it is: it is half of a large unit's text.
+                *("-CFLAGS", "-fPIC", "-MAKEFLAGS", "OPT_FAST=-O2", "-LDFLAGS", "-shared"),
+                *(["--hierarchical", "once.vlt"] if once else []),
+                *("-o", "unit.so", f"{top}.v"),
             ],
             cwd=folder,
             capture_output=True,
