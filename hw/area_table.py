@@ -151,7 +151,10 @@ def main(
                 click.echo(f"{number} of {len(todo)}: {key}", err=True)
                 content["units"].append(entry)
                 content["devices"][entry["target"]] = made["device"]
-                content["tools"] |= {name: text for name, text in made["tools"].items() if text}
+                # Yosys also names its compiler, with a path of the machine that built it.
+                content["tools"] |= {
+                    name: text.partition(" (")[0] for name, text in made["tools"].items() if text
+                }
                 _write(out, content)
         if not out.exists():
             _write(out, content)
