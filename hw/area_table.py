@@ -10,6 +10,7 @@ that a run that is broken off goes on where it was.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -159,7 +160,8 @@ def main(
         if not out.exists():
             _write(out, content)
     except SparseSimError as error:
-        raise click.ClickException(str(error)) from None
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":
