@@ -16,8 +16,8 @@ its own speed.
 
 A dependency may be *followed*: operators hand on their results in equal parts and progress evenly,
 so a follower starts when the first part of each is done, and does its own last part once they have
-ended. Where the followed operator works *ahead* (a transfer that brings the next pass's inputs while
-this pass computes), the follower waits for the first part alone.
+ended. Where the followed operator works *ahead* (a transfer that brings the next pass's inputs
+while this pass computes), the follower waits for the first part alone.
 """
 
 from __future__ import annotations
