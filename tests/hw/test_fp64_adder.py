@@ -67,7 +67,6 @@ def test_sums_are_those_of_numpy(latency):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("latency", [2, 3, 4])
-def test_sums_are_those_of_numpy_in_ten_million_pairs(latency):
+def test_sums_are_those_of_numpy_in_ten_million_pairs():
     for seed in range(5):
-        assert wrong(latency, 2_000_000, 10 * latency + seed) == 0
+        assert wrong(4, 2_000_000, 40 + seed) == 0

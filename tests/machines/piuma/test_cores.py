@@ -64,7 +64,7 @@ def test_fast_equals_stepped_and_scipy(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(products(60), machines(), st.sampled_from(SPARSE_KERNELS))
 def test_many_more_products_and_machines(
     product: Product, overrides: dict[str, Any], kernel: str
