@@ -5,9 +5,10 @@ Shared by the machine families that run inference from a host.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sparsesim.machines.operator_time import OperatorTime
 from sparsesim.trace import Gemm, Operator, Phase, Trace
 from sparsesim.trace.trace import operator_tensors
 
@@ -79,6 +80,20 @@ def inference_steps(
         size = sum(trace.tensors[name].elements for name in results) * element_bytes
         steps.append(Step(HOST_OUTPUT, "host", phase, "transfer", last, host_bytes=size))
     return tuple(steps)
+
+
+def timed_steps(
+    steps: Sequence[Step],
+    time: Callable[[Step], OperatorTime],
+    progress: Callable[[int, int], None] | None,
+) -> list[OperatorTime]:
+    """`time` of each step, in order; `progress` is called with (steps done, steps)."""
+    times = []
+    for number, step in enumerate(steps):
+        times.append(time(step))
+        if progress is not None:
+            progress(number + 1, len(steps))
+    return times
 
 
 def static_tensors(trace: Trace) -> frozenset[str]:

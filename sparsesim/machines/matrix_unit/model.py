@@ -15,6 +15,7 @@ from sparsesim.machines.inference_steps import (
     inference_steps,
     produced_tensors,
     static_tensors,
+    timed_steps,
 )
 from sparsesim.machines.matrix_unit.spec import MatrixUnitSpec, Tile, VectorFunction
 from sparsesim.machines.matrix_unit.unit import slice_clocks
@@ -68,13 +69,7 @@ def simulate_operators(
         InputError: an operator this machine has no hardware for.
     """
     chip = _Chip(trace, spec, fidelity)
-    steps = lower(trace, spec)
-    times = []
-    for number, step in enumerate(steps):
-        times.append(chip.time(step))
-        if progress is not None:
-            progress(number + 1, len(steps))
-    return times
+    return timed_steps(lower(trace, spec), chip.time, progress)
 
 
 class _Chip:

@@ -14,6 +14,7 @@ from sparsesim.machines.inference_steps import (
     inference_steps,
     produced_tensors,
     static_tensors,
+    timed_steps,
 )
 from sparsesim.machines.operator_time import OperatorTime
 from sparsesim.machines.s4.activation_skipping import without_dead_steps
@@ -82,13 +83,7 @@ def simulate_operators(
         InputError: an operator this machine has no hardware for.
     """
     chip = _Chip(trace, spec, fidelity)
-    steps = lower(trace, spec)
-    times = []
-    for number, step in enumerate(steps):
-        times.append(chip.time(step))
-        if progress is not None:
-            progress(number + 1, len(steps))
-    return times
+    return timed_steps(lower(trace, spec), chip.time, progress)
 
 
 class _Chip:
