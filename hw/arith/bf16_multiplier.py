@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.float_formats import FP32, FP32_INFINITY, FP32_QUIET_NAN
-
-#: bfloat16: 1 sign, 8 exponent (bias 127), 7 fraction bits
-BF16 = data.StructLayout({"fraction": 7, "exponent": 8, "sign": 1})
+from hw.arith.float_formats import BF16, FP32
 
 
 class Bf16Multiplier(wiring.Component):
@@ -38,16 +35,11 @@ class Bf16Multiplier(wiring.Component):
         ]
         sign = x.sign ^ y.sign
         zero = ~x.exponent.any() | ~y.exponent.any()
-        special = x.exponent.all() | y.exponent.all()
-        nan = (
-            (x.exponent.all() & x.fraction.any())
-            | (y.exponent.all() & y.fraction.any())
-            | (special & zero)
-        )
-        with m.If(nan):
-            m.d.sync += self.product.eq(FP32_QUIET_NAN)
+        special = x.special | y.special
+        with m.If(x.nan | y.nan | (special & zero)):
+            m.d.sync += self.product.eq(FP32.quiet_nan)
         with m.Elif(special | (~zero & (exponent >= 255))):
-            m.d.sync += self.product.eq(Cat(Const(FP32_INFINITY, 31), sign))
+            m.d.sync += self.product.eq(Cat(Const(FP32.infinity, 31), sign))
         with m.Elif(zero | (exponent < 1)):
             m.d.sync += self.product.eq(Cat(Const(0, 31), sign))
         with m.Elif(carry):
@@ -57,4 +49,4 @@ class Bf16Multiplier(wiring.Component):
         return m
 
 
-__all__ = ["BF16", "Bf16Multiplier"]
+__all__ = ["Bf16Multiplier"]

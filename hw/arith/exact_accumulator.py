@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.float_formats import FP16, FP32, FP32_INFINITY, FP32_QUIET_NAN
+from hw.arith.float_formats import FP16, FP32
 from hw.arith.leading_zeros import normalise
 
 #: Weight of the lowest bit: the product of the two smallest subnormals.
@@ -46,20 +46,15 @@ class ExactAccumulator(wiring.Component):
         shift = Signal(6, reset_less=True)
         sign = Signal(reset_less=True)
         infinite, nan = Signal(reset_less=True), Signal(reset_less=True)
-        special = x.exponent.all() | y.exponent.all()
+        special = x.special | y.special
         m.d.sync += [
             valid.eq(self.valid),
             first.eq(self.first),
-            product.eq(Cat(x.fraction, x.exponent.any()) * Cat(y.fraction, y.exponent.any())),
-            # An exponent field of 0 means that of 1, without the hidden one.
-            shift.eq((x.exponent | ~x.exponent.any()) + (y.exponent | ~y.exponent.any()) - 2),
+            product.eq(x.significand * y.significand),
+            shift.eq(x.scale + y.scale - 2),
             sign.eq(x.sign ^ y.sign),
             infinite.eq(special),
-            nan.eq(
-                (x.exponent.all() & x.fraction.any())
-                | (y.exponent.all() & y.fraction.any())
-                | (special & (~x.as_value()[:15].any() | ~y.as_value()[:15].any()))
-            ),
+            nan.eq(x.nan | y.nan | (special & (x.zero | y.zero))),
         ]
 
         accumulator = Signal(signed(ACCUMULATOR_BITS))
@@ -95,9 +90,9 @@ class ExactAccumulator(wiring.Component):
             rounded.eq(Cat(fraction, exponent) + up),
         ]
         with m.If(nan):
-            m.d.comb += self.total.eq(FP32_QUIET_NAN)
+            m.d.comb += self.total.eq(FP32.quiet_nan)
         with m.Elif(positive | negative):
-            m.d.comb += self.total.eq(Cat(Const(FP32_INFINITY, 31), negative))
+            m.d.comb += self.total.eq(Cat(Const(FP32.infinity, 31), negative))
         with m.Elif(absolute.any()):
             m.d.comb += self.total.eq(Cat(rounded, accumulator[-1]))
         return m

@@ -6,11 +6,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.float_formats import FP16, FP16_INFINITY, FP16_QUIET_NAN, FP32, FP32_QUIET_NAN
+from hw.arith.float_formats import FP16, FP32
 from hw.arith.leading_zeros import normalise
 
 #: Difference of the exponent biases
-_BIAS = 127 - 15
+_BIAS = FP32.bias - FP16.bias
 
 
 class Fp16ToFp32(wiring.Component):
@@ -24,10 +24,10 @@ class Fp16ToFp32(wiring.Component):
         half = self.half
         normalised, zeros = normalise(m, "fraction", half.fraction)
         m.d.comb += self.single.sign.eq(half.sign)
-        with m.If(half.exponent.all() & half.fraction.any()):
-            m.d.comb += self.single.eq(FP32_QUIET_NAN)
-        with m.Elif(half.exponent.all()):
-            m.d.comb += self.single.exponent.eq(0xFF)
+        with m.If(half.nan):
+            m.d.comb += self.single.eq(FP32.quiet_nan)
+        with m.Elif(half.special):
+            m.d.comb += self.single.exponent.eq(FP32.exponent_max)
         with m.Elif(half.exponent.any()):
             m.d.comb += [
                 self.single.exponent.eq(half.exponent + _BIAS),
@@ -63,17 +63,17 @@ class Fp32ToFp16(wiring.Component):
         with m.Elif(small):
             m.d.comb += distance.eq(_BIAS + 1 - single.exponent)
         wide = Signal(36)
-        m.d.comb += wide.eq(Cat(Const(0, 12), single.fraction, single.exponent.any()) >> distance)
+        m.d.comb += wide.eq(Cat(Const(0, 12), single.significand) >> distance)
         fraction, tie_or_more = wide[25:35], wide[24]
         rounded = Signal(15)
         m.d.comb += rounded.eq(
             Cat(fraction, Mux(small, 0, (single.exponent - _BIAS)[:5]))
             + (tie_or_more & (wide[:24].any() | fraction[0]))
         )
-        with m.If(single.exponent.all() & single.fraction.any()):
-            m.d.comb += self.half.eq(FP16_QUIET_NAN)
+        with m.If(single.nan):
+            m.d.comb += self.half.eq(FP16.quiet_nan)
         with m.Elif(single.exponent > _BIAS + 30):
-            m.d.comb += self.half.eq(Cat(Const(FP16_INFINITY, 15), single.sign))
+            m.d.comb += self.half.eq(Cat(Const(FP16.infinity, 15), single.sign))
         with m.Else():
             m.d.comb += self.half.eq(Cat(rounded, single.sign))
         return m

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.float_formats import FP16, FP32, FP32_INFINITY, FP32_QUIET_NAN
+from hw.arith.float_formats import FP16, FP32
 from hw.arith.leading_zeros import normalise
 
 # Both significands carry 10 fraction bits, so a product whose leading one stands at bit 21 has
@@ -43,33 +43,20 @@ class Fp16Multiplier(wiring.Component):
             y = Signal(FP16, reset_less=True, name="operand_y")
             m.d.sync += [x.eq(self.x), y.eq(self.y)]
 
-        # An exponent field of 0 means the smallest exponent without the hidden one.
         significands = Signal(22)
-        m.d.comb += significands.eq(
-            Cat(x.fraction, x.exponent.any()) * Cat(y.fraction, y.exponent.any())
-        )
+        m.d.comb += significands.eq(x.significand * y.significand)
         normalised, zeros = normalise(m, "significand", significands)
         sign = x.sign ^ y.sign
         exponent = Signal(8)
-        m.d.comb += exponent.eq(
-            (x.exponent | ~x.exponent.any())
-            + (y.exponent | ~y.exponent.any())
-            + _EXPONENT_OFFSET
-            - zeros
-        )
+        m.d.comb += exponent.eq(x.scale + y.scale + _EXPONENT_OFFSET - zeros)
         exact = Cat(Const(0, 2), normalised[:21], exponent, sign)
 
-        special = x.exponent.all() | y.exponent.all()
+        special = x.special | y.special
         zero = ~significands.any()
-        nan = (
-            (x.exponent.all() & x.fraction.any())
-            | (y.exponent.all() & y.fraction.any())
-            | (special & (~x.as_value()[:15].any() | ~y.as_value()[:15].any()))
-        )
-        with m.If(nan):
-            m.d.sync += self.product.eq(FP32_QUIET_NAN)
+        with m.If(x.nan | y.nan | (special & (x.zero | y.zero))):
+            m.d.sync += self.product.eq(FP32.quiet_nan)
         with m.Elif(special | zero):
-            magnitude = Mux(special, FP32_INFINITY, 0)
+            magnitude = Mux(special, FP32.infinity, 0)
             m.d.sync += self.product.eq(Cat(magnitude[:31], sign))
         with m.Else():
             m.d.sync += self.product.eq(exact)

@@ -8,12 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.float_formats import (
-    FP32,
-    FP32_EXPONENT_MAX,
-    FP32_INFINITY,
-    FP32_QUIET_NAN,
-)
+from hw.arith.float_formats import FP32
 from hw.arith.leading_zeros import normalise
 
 #: Steps that end in a register, by latency; `round` always does, and holds the product.
@@ -132,7 +127,7 @@ class Fp32Multiplier(wiring.Component):
             "normalise",
             _UNROUNDED,
             **self._passed(multiplied),
-            overflow=~low & (normal >= FP32_EXPONENT_MAX),
+            overflow=~low & (normal >= FP32.exponent_max),
             exponent=Mux(shifted[-1], normal[:8], 0),
             significand=Cat(shifted[:23].any(), shifted[23:]),
         )
@@ -146,9 +141,9 @@ class Fp32Multiplier(wiring.Component):
             Cat(fraction, normalised.exponent) + (tie_or_more & (rest | fraction[0]))
         )
         with m.If(normalised.nan):
-            m.d.sync += self.product.eq(FP32_QUIET_NAN)
+            m.d.sync += self.product.eq(FP32.quiet_nan)
         with m.Elif(normalised.infinite | normalised.overflow):
-            m.d.sync += self.product.eq(Cat(Const(FP32_INFINITY, 31), normalised.sign))
+            m.d.sync += self.product.eq(Cat(Const(FP32.infinity, 31), normalised.sign))
         with m.Else():
             m.d.sync += self.product.eq(Cat(rounded, normalised.sign))
         return m

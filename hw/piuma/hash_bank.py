@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.fp64_adder import REGISTERED_STEPS, Fp64Adder
+from hw.arith.float_adder import REGISTERED_STEPS, Fp64Adder
 from hw.ready_valid import StreamSignature
 from sparsesim.machines.piuma.hash_bank_ports import (
     AADD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hw.arith.fp64_adder import REGISTERED_STEPS as REGISTERS
+from hw.arith.float_adder import REGISTERED_STEPS as REGISTERS
 from hw.cosim.trace_words import Trace
 from hw.piuma.hash_bank import HashBank, adder_latency
 from hw.piuma.hash_bank_reference import run_reference

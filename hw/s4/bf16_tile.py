@@ -13,7 +13,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.bf16_multiplier import Bf16Multiplier
-from hw.arith.fp32_adder import Fp32Adder
+from hw.arith.float_adder import Fp32Adder
 from hw.placed_instance import instance
 from hw.ready_valid import StreamSignature
 from hw.s4.spu_tile import SpuTile

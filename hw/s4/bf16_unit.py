@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hw.arith.fp32_adder import REGISTERED_STEPS
+from hw.arith.float_adder import REGISTERED_STEPS
 from hw.cosim.trace_words import Trace
 from hw.s4.bf16_tile import Bf16Tile
 from hw.s4.bf16_tile_reference import run_reference

