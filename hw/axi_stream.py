@@ -40,7 +40,8 @@ def streams_of(ports: Sequence[Port]) -> list[AxiStream]:
             and other.name not in (f"{name}_valid", f"{name}_ready")
             and other.direction == port.direction
         ]
-        last = next((field for field in fields if field.name == f"{name}_last"), None)
+        # A wider field of that name is data.
+        last = next((f for f in fields if f.name == f"{name}_last" and f.width == 1), None)
         rest = tuple(field for field in fields if field is not last)
         found.append(AxiStream(name, port.direction == "input", rest, last))
     return found

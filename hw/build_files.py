@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import yaml
 
+from hw.lint import LINT_OPTIONS
+
 
 def build_files(
     top: str, sources: Sequence[str], bench: Sequence[str], clock_hz: float, version: str
@@ -51,7 +53,12 @@ def _core(top: str, sources: Sequence[str], bench: Sequence[str], version: str) 
                 "default_tool": "verilator",
                 "filesets": ["rtl"],
                 "toplevel": top,
-                "tools": {"verilator": {"mode": "lint-only", "verilator_options": ["-Wall"]}},
+                "tools": {
+                    "verilator": {
+                        "mode": "lint-only",
+                        "verilator_options": ["-Wall", *LINT_OPTIONS],
+                    }
+                },
             },
             "sim": {
                 "default_tool": "icarus",

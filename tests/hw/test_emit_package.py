@@ -124,6 +124,28 @@ def test_manifest_describes_the_wrapper(emitted):
     assert all(port["meaning"] for port in manifest["ports"])
 
 
+@pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
+@pytest.mark.parametrize("unit", ["token_counter", "dma_engine", "hash_bank"])
+def test_the_units_of_piuma_and_their_wrappers_are_lint_clean(unit, tmp_path):
+    out = tmp_path / "out"
+    emit("piuma", out, unit=unit)
+    for top in ([], [f"{unit}_axis.v"]):
+        done = call("verilator", "--lint-only", "-Wall", *top, *sources(out), cwd=out)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_wide_field_named_last_is_data():
+    ports = [
+        Port("i_valid", "input", 1),
+        Port("i_ready", "output", 1),
+        Port("i_first", "input", 64),
+        Port("i_last", "input", 64),
+    ]
+    (stream,) = streams_of(ports)
+    assert (stream.data_bits, stream.last) == (128, None)
+    assert ".i_last(s_axis_i_tdata[127:64])" in wrapper("unit", ports)
+
+
 def test_streams_are_found_by_their_ports():
     ports = [
         Port("i_valid", "input", 1),

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from hw.component_ports import Port
-from hw.emit import LINT_WAIVERS, emit
+from hw.emit import emit
+from hw.lint import LINT_WAIVERS
 from hw.units import make_unit
 from sparsesim.errors import InputError
 from sparsesim.machines.registry import load_machine
