@@ -1,8 +1,6 @@
-"""FP32 multiplier, round to nearest even, pipelined between its steps."""
+"""FP32 multiplier, round to nearest even, pipelined between its four steps."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
@@ -10,23 +8,26 @@ from amaranth.lib.wiring import In, Out
 
 from hw.arith.float_formats import FP32
 from hw.arith.leading_zeros import normalise
+from hw.arith.pipeline_step import passed, step_outcome
 
 #: Steps that end in a register, by latency; `round` always does, and holds the product.
 REGISTERED_STEPS: dict[int, tuple[str, ...]] = {
     1: (),
     2: ("multiply",),
-    3: ("multiply", "normalise"),
-    4: ("operands", "multiply", "normalise"),
+    3: ("operands", "multiply"),
+    4: ("operands", "multiply", "denormalise"),
 }
 
-_PRODUCT_BITS = 48
+_SIGNIFICAND_BITS = 24
+_PRODUCT_BITS = 2 * _SIGNIFICAND_BITS
+#: What leaves the product below the places of the result and the tie bit
+_REST_BITS = _PRODUCT_BITS - _SIGNIFICAND_BITS - 1
+#: The widest operand, without a sign, of the multipliers in the DSP blocks of all targets
+_LOW_BITS = 17
 # A product whose leading one stands in the top bit has the exponent (ex - 127) + (ey - 127) + 1.
 _EXPONENT_OFFSET = 127 - 2 * 127 + 1
 # What all steps carry along: the sign, and the results that are not finite.
-_OUTCOME = {"sign": 1, "nan": 1, "infinite": 1}
-_MULTIPLIED = {**_OUTCOME, "exponent": signed(11), "significand": _PRODUCT_BITS}
-#: 24 significand bits, then the tie bit and one bit for the rest
-_UNROUNDED = {**_OUTCOME, "overflow": 1, "exponent": 8, "significand": 26}
+_OUTCOME = ("sign", "nan", "infinite")
 
 
 class Fp32Multiplier(wiring.Component):
@@ -50,103 +51,109 @@ class Fp32Multiplier(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        x, y = self.x, self.y
-        if "operands" in REGISTERED_STEPS[self.latency]:
-            x = Signal(FP32, reset_less=True, name="operand_x")
-            y = Signal(FP32, reset_less=True, name="operand_y")
-            m.d.sync += [x.eq(self.x), y.eq(self.y)]
-        self._round(m, self._normalise(m, self._multiply(m, x, y)))
+        operands = self._operands(m)
+        multiplied = self._multiply(m, operands)
+        denormalised = self._denormalise(m, multiplied)
+        self._round(m, denormalised)
         return m
 
-    def _step(self, m, step, widths, **values):
-        """The outcome of a step, in registers if this latency puts them behind the step."""
-        outcome = SimpleNamespace()
-        domain = m.d.sync if step in REGISTERED_STEPS[self.latency] else m.d.comb
-        for field, width in widths.items():
-            signal = Signal(width, name=f"{step}_{field}", reset_less=True)
-            domain += signal.eq(values[field])
-            setattr(outcome, field, signal)
-        return outcome
+    def _step(self, m, step, **fields):
+        return step_outcome(m, step, step in REGISTERED_STEPS[self.latency], **fields)
 
-    @staticmethod
-    def _passed(outcome):
-        return {field: getattr(outcome, field) for field in _OUTCOME}
+    def _operands(self, m):
+        """Bring the leading one of a subnormal operand to the top.
 
-    def _multiply(self, m, x, y):
-        """Multiply the significands; a subnormal has the smallest exponent and no hidden one."""
-        special = x.exponent.all() | y.exponent.all()
+        Of two subnormals only one is: their product is less than half of the smallest subnormal,
+        wherever its leading one stands.
+        """
+        x, y = self.x, self.y
+        special = x.special | y.special
+        swap = ~x.exponent.any()
+        small = Signal(_SIGNIFICAND_BITS)
+        m.d.comb += small.eq(Mux(swap, x.significand, y.significand))
+        normal, zeros = normalise(m, "small", small)
+        return self._step(
+            m,
+            "operands",
+            sign=(1, x.sign ^ y.sign),
+            nan=(1, x.nan | y.nan | (special & (x.zero | y.zero))),
+            infinite=(1, special),
+            exponent=(signed(11), x.scale + y.scale + _EXPONENT_OFFSET),
+            zeros=(len(zeros), zeros),
+            large=(_SIGNIFICAND_BITS, Mux(swap, y.significand, x.significand)),
+            small=(_SIGNIFICAND_BITS, normal),
+        )
+
+    def _multiply(self, m, operands):
+        """Multiply the significands, as the sum of two products that is still to be made.
+
+        Beside it: by how many places a subnormal product has to move to the right.
+        """
+        large, small = operands.large, operands.small
+        exponent = Signal(signed(11))
+        distance = Signal(signed(11))
+        m.d.comb += [
+            exponent.eq(operands.exponent - operands.zeros),
+            distance.eq(1 - exponent),
+        ]
+        # 31 places leave nothing but a rest.
+        places = Mux(distance < 0, 0, Mux(distance > 31, 31, distance[:5]))
         return self._step(
             m,
             "multiply",
-            _MULTIPLIED,
-            sign=x.sign ^ y.sign,
-            nan=(x.exponent.all() & x.fraction.any())
-            | (y.exponent.all() & y.fraction.any())
-            | (special & (~x.as_value()[:31].any() | ~y.as_value()[:31].any())),
-            infinite=special,
-            exponent=(x.exponent | ~x.exponent.any())
-            + (y.exponent | ~y.exponent.any())
-            + _EXPONENT_OFFSET,
-            significand=Cat(x.fraction, x.exponent.any()) * Cat(y.fraction, y.exponent.any()),
+            **passed(operands, *_OUTCOME),
+            exponent=(exponent.shape(), exponent),
+            places=(5, places),
+            low=(_SIGNIFICAND_BITS + _LOW_BITS, large * small[:_LOW_BITS]),
+            high=(_PRODUCT_BITS - _LOW_BITS, large * small[_LOW_BITS:]),
         )
 
-    def _normalise(self, m, multiplied):
+    def _denormalise(self, m, multiplied):
         """Bring the leading one to the top, but not beyond the exponent where subnormals begin.
 
-        Below that exponent the significand moves right; what falls off is kept as one bit.
+        It stands in one of the two top bits, or the product is subnormal and moves right. All
+        that falls off is kept as one bit.
         """
-        exponent, significand = multiplied.exponent, multiplied.significand
-        low = Signal()
-        ceiling = Signal(_PRODUCT_BITS)
-        m.d.comb += low.eq(exponent < 1)
-        # A one at the place where the subnormals begin stops the shift there.
-        with m.If(~low & (exponent <= _PRODUCT_BITS)):
-            m.d.comb += ceiling.eq((1 << _PRODUCT_BITS) >> exponent[:6])
-        _, zeros = normalise(m, "limit", significand | ceiling)
-        up = Signal(_PRODUCT_BITS)
-        m.d.comb += up.eq(significand << zeros)
-
-        distance = Signal(8)
-        far = Signal()
-        wide = Signal(2 * _PRODUCT_BITS)
-        m.d.comb += [
-            distance.eq(1 - exponent),
-            far.eq(distance >= _PRODUCT_BITS),
-            wide.eq(Cat(Const(0, _PRODUCT_BITS), significand) >> distance[:6]),
-        ]
-        fallen = wide[:_PRODUCT_BITS].any()
-        down = Mux(far, significand.any(), Cat(wide[_PRODUCT_BITS] | fallen, wide[49:]))
-        shifted = Signal(_PRODUCT_BITS)
+        exponent, places = multiplied.exponent, multiplied.places
+        product = Signal(_PRODUCT_BITS)
+        upper = product[_REST_BITS:]
+        up = Signal()
         normal = Signal(signed(11))
         m.d.comb += [
-            shifted.eq(Mux(low, down, up)),
-            normal.eq(exponent - zeros),
+            product.eq(multiplied.low + (multiplied.high << _LOW_BITS)),
+            up.eq(~product[-1] & (exponent > 1)),
+            normal.eq(exponent - up),
         ]
+        shifted = Signal(len(upper))
+        m.d.comb += shifted.eq(Mux(up, product[_REST_BITS - 1 : -1], upper >> places))
+        fallen = Signal(len(upper))
+        # What moves right does so by `places`: the ones below them.
+        m.d.comb += fallen.eq(upper & ~(Const(-1, signed(len(upper) + 1)) << places))
+        rest = product[: _REST_BITS - 1].any() | (~up & product[_REST_BITS - 1]) | fallen.any()
         return self._step(
             m,
-            "normalise",
-            _UNROUNDED,
-            **self._passed(multiplied),
-            overflow=~low & (normal >= FP32.exponent_max),
-            exponent=Mux(shifted[-1], normal[:8], 0),
-            significand=Cat(shifted[:23].any(), shifted[23:]),
+            "denormalise",
+            **passed(multiplied, *_OUTCOME),
+            overflow=(1, normal >= FP32.exponent_max),
+            exponent=(8, Mux(shifted[-1], normal[:8], 0)),
+            # 24 significand bits, then the tie bit and one bit for the rest
+            significand=(_SIGNIFICAND_BITS + 2, Cat(rest, shifted)),
         )
 
-    def _round(self, m, normalised):
+    def _round(self, m, denormalised):
         """Round to nearest even; a carry out of the fraction raises the exponent."""
-        rest, tie_or_more = normalised.significand[0], normalised.significand[1]
-        fraction = normalised.significand[2:-1]
+        rest, tie_or_more = denormalised.significand[0], denormalised.significand[1]
+        fraction = denormalised.significand[2:-1]
         rounded = Signal(31)
         m.d.comb += rounded.eq(
-            Cat(fraction, normalised.exponent) + (tie_or_more & (rest | fraction[0]))
+            Cat(fraction, denormalised.exponent) + (tie_or_more & (rest | fraction[0]))
         )
-        with m.If(normalised.nan):
+        with m.If(denormalised.nan):
             m.d.sync += self.product.eq(FP32.quiet_nan)
-        with m.Elif(normalised.infinite | normalised.overflow):
-            m.d.sync += self.product.eq(Cat(Const(FP32.infinity, 31), normalised.sign))
+        with m.Elif(denormalised.infinite | denormalised.overflow):
+            m.d.sync += self.product.eq(Cat(Const(FP32.infinity, 31), denormalised.sign))
         with m.Else():
-            m.d.sync += self.product.eq(Cat(rounded, normalised.sign))
-        return m
+            m.d.sync += self.product.eq(Cat(rounded, denormalised.sign))
 
 
 __all__ = ["REGISTERED_STEPS", "Fp32Multiplier"]

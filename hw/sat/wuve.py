@@ -50,10 +50,11 @@ class Wuve(wiring.Component):
 
         # d = g + c w
         m.submodules.widen = widen = Fp16ToFp32()
-        m.d.comb += widen.half.eq(self._later(m, "gradient", self.i.gradient, to_multiply))
+        m.d.comb += widen.half.eq(self._later(m, "gradient", self.i.gradient, to_multiply - 1))
+        gradient = self._later(m, "widened", widen.single, 1)
         coefficient = Mux(self.i.pruned, self.decay_pruned, self.decay)
         decayed = self._product(m, "decayed", coefficient, self.i.weight)
-        descent = self._sum(m, "descent", widen.single, decayed)
+        descent = self._sum(m, "descent", gradient, decayed)
 
         # v' = momentum v + d
         carried = self._product(m, "carried", self.momentum, self.i.velocity)

@@ -57,6 +57,34 @@ def single_pairs(count: int, seed: int) -> tuple[Single, Single]:
     return np.concatenate([first, x]), np.concatenate([second, y])
 
 
+def product_pairs(count: int, seed: int) -> tuple[Single, Single]:
+    """FP32 operand bits whose product is near the subnormal range or infinity, or lies in it.
+
+    Fractions of few bits, so that ties in the places that are left are frequent; many factors are
+    subnormal themselves.
+    """
+    rng = np.random.default_rng(seed)
+    # The product has the exponent field `total` - 127, and is half of the smallest number at -23.
+    total = np.where(
+        rng.random(count) < 0.8,
+        rng.integers(127 - 27, 127 + 30, size=count),
+        rng.integers(127 + 250, 127 + 258, size=count),
+    )
+    exponent = rng.integers(np.maximum(total - 254, 0), np.minimum(total, 254) + 1)
+    exponent = np.where(rng.random(count) < 0.2, 0, exponent)
+    swap = rng.random(count) < 0.5
+    other = np.minimum(total - exponent, 254)
+    exponent, other = np.where(swap, other, exponent), np.where(swap, exponent, other)
+
+    def of(exponents: npt.NDArray[np.int64]) -> Single:
+        places = rng.integers(1 << 23, size=count)
+        few = rng.choice([0x7FFFFF, 0x600000, 0x7FF000, 0x000003, 0x000FFF, 0x010001], size=count)
+        sign = rng.integers(2, size=count) << 31
+        return (sign | exponents << 23 | places & few).astype(np.uint32)
+
+    return of(exponent), of(other)
+
+
 def half_pairs(count: int, seed: int) -> tuple[Half, Half]:
     """FP16 operand bits: every value with five landmarks, and `count` random pairs, shuffled."""
     every = np.arange(1 << 16, dtype=np.uint16)

@@ -20,7 +20,7 @@ from hw.component_ports import port_values
 from hw.cosim.amaranth_simulation import AmaranthSimulation
 from hw.cosim.verilator import VerilatorSimulation, missing_tool
 from hw.verilog import verilog_of
-from tests.hw.float_operands import half_pairs, single_pairs
+from tests.hw.float_operands import half_pairs, product_pairs, single_pairs
 
 QUIET_NAN = np.uint32(0x7FC00000)
 #: Products that are summed at most: the limbs below stay within 64 bits.
@@ -158,6 +158,11 @@ def operands(pairs, seed):
     order = rng.permutation(len(x))[:pairs]
     clocks = len(order)
     x, y, a, b = x[order], y[order], a[:clocks].copy(), b[:clocks].copy()
+    # A third of the FP32 pairs are chosen for their product.
+    chosen = rng.random(clocks) < 1 / 3
+    x, y = (
+        np.where(chosen, *sides) for sides in zip(product_pairs(clocks, seed), (x, y), strict=True)
+    )
     # Stretches without NaN and infinity, and pairs of products that cancel.
     kind = np.repeat(rng.integers(4, size=-(-clocks // 64)), 64)[:clocks]
     finite = kind > 0

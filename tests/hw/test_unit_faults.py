@@ -81,10 +81,18 @@ FAULTS = {
     ),
     "lost bits of a subnormal product": (
         *MULTIPLIER,
-        "wide[_PRODUCT_BITS] | fallen",
-        "wide[_PRODUCT_BITS]",
+        "(~up & product[_REST_BITS - 1]) | fallen.any()",
+        "(~up & product[_REST_BITS - 1])",
     ),
     "product exponent": (*MULTIPLIER, "127 - 2 * 127 + 1", "127 - 2 * 127"),
+    "subnormal factor not normalised": (
+        *MULTIPLIER,
+        "small=(_SIGNIFICAND_BITS, normal)",
+        "small=(_SIGNIFICAND_BITS, small)",
+    ),
+    "upper part of a product": (*MULTIPLIER, "multiplied.high << _LOW_BITS", "0"),
+    "one place too far up": (*MULTIPLIER, "(exponent > 1)", "(exponent > 0)"),
+    "a rest of few places": (*MULTIPLIER, "Mux(distance > 31, 31, distance[:5])", "distance[:5]"),
     "half ties go up": (
         *NARROW,
         "tie_or_more & (wide[:24].any() | fraction[0])",
