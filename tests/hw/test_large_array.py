@@ -1,9 +1,11 @@
-"""A 32 x 32 array is emitted and clean under the linter: plain command and cheaper one."""
+"""Units at full size are emitted and clean under the linter: plain command and cheaper one."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,19 +16,36 @@ from hw.emit import emit
 from hw.lint import LINT_OPTIONS
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed"),
+]
+
+
+def lint(folder: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        ["verilator", "--lint-only", "-Wall", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
 def test_an_array_of_32_x_32_is_emitted_and_lint_clean(tmp_path):
     machine = {"rows": 32, "cols": 32, "m_max": 8, "n_max": 2}
     emit("sat", tmp_path / "out", unit="stce", overrides=machine)
     sources = (tmp_path / "out" / "stce.f").read_text().split()
     assert len(sources) == 7  # a module each, however many are placed
     for options in ((), LINT_OPTIONS):
-        done = subprocess.run(
-            ["verilator", "--lint-only", "-Wall", *options, "--top-module", "stce", *sources],
-            cwd=tmp_path / "out",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert lint(tmp_path / "out", *options, "--top-module", "stce", *sources) == (0, "")
+
+
+@pytest.mark.parametrize("unit", ["spu", "spu_bf16"])
+def test_the_tiles_of_s4_are_emitted_at_their_own_size_and_lint_clean(tmp_path, unit):
+    emit("s4", tmp_path / "out", unit=unit)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["parameters"]["rows"], manifest["parameters"]["cols"]) == (16, 32)
+    for top in ([], [f"{unit}_axis.v"]):
+        assert lint(tmp_path / "out", *top, *manifest["sources"]) == (0, "")
