@@ -10,8 +10,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.float_adder import Fp32Adder
+from hw.arith.float_multiplier import Fp32Multiplier
 from hw.arith.fp16_conversion import Fp16ToFp32, Fp32ToFp16
-from hw.arith.fp32_multiplier import Fp32Multiplier
 from hw.ready_valid import StreamSignature
 from sparsesim.machines.sat.update_lane_ports import UpdateLaneSpec
 

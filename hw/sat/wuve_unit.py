@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hw.arith import float_adder, fp32_multiplier
+from hw.arith import float_adder, float_multiplier
 from hw.sat.wuve import Wuve
 from hw.sat.wuve_reference import run_reference
 from hw.sat.wuve_stimuli import stimulus
@@ -69,7 +69,7 @@ class WuveUnit:
                 "product": mul,
                 "sum": add,
             },
-            "multiplier_registers_after": [*fp32_multiplier.REGISTERED_STEPS[mul], "round"],
+            "multiplier_registers_after": [*float_multiplier.REGISTERED_STEPS[mul], "round"],
             "adder_registers_after": [*float_adder.REGISTERED_STEPS[add], "round"],
             "number_formats": {
                 "gradient, half": "IEEE 754 binary16",

@@ -13,8 +13,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.arith.bf16_multiplier import Bf16Multiplier
 from hw.arith.exact_accumulator import ExactAccumulator
+from hw.arith.float_multiplier import Fp32Multiplier
 from hw.arith.fp16_conversion import Fp16ToFp32, Fp32ToFp16
-from hw.arith.fp32_multiplier import Fp32Multiplier
 from hw.arith.int8_accumulator import Int8Accumulator
 from hw.component_ports import port_values
 from hw.cosim.amaranth_simulation import AmaranthSimulation

@@ -24,7 +24,7 @@ CASES = {"sore": 28, "wuve": 10, "stce": 6}
 SORE = ("sore", "hw.sat.sore", "Sore", hw.sat.sore_unit)
 SORE_REFERENCE = ("sore", "hw.sat.sore_reference", "run_reference", hw.sat.sore_unit)
 WUVE = ("wuve", "hw.sat.wuve", "Wuve", hw.sat.wuve_unit)
-MULTIPLIER = ("wuve", "hw.arith.fp32_multiplier", "Fp32Multiplier", hw.sat.wuve)
+MULTIPLIER = ("wuve", "hw.arith.float_multiplier", "Fp32Multiplier", hw.sat.wuve)
 NARROW = ("wuve", "hw.arith.fp16_conversion", "Fp32ToFp16", hw.sat.wuve)
 WIDEN = ("wuve", "hw.arith.fp16_conversion", "Fp16ToFp32", hw.sat.wuve)
 STCE = ("stce", "hw.sat.stce", "Stce", hw.sat.stce_unit)
@@ -81,18 +81,22 @@ FAULTS = {
     ),
     "lost bits of a subnormal product": (
         *MULTIPLIER,
-        "(~up & product[_REST_BITS - 1]) | fallen.any()",
-        "(~up & product[_REST_BITS - 1])",
+        "(~up & top) | fallen.any()",
+        "(~up & top)",
     ),
-    "product exponent": (*MULTIPLIER, "127 - 2 * 127 + 1", "127 - 2 * 127"),
+    "product exponent": (*MULTIPLIER, "(1 - self.number.bias)", "-self.number.bias"),
     "subnormal factor not normalised": (
         *MULTIPLIER,
-        "small=(_SIGNIFICAND_BITS, normal)",
-        "small=(_SIGNIFICAND_BITS, small)",
+        "small=(self.significand_bits, normal)",
+        "small=(self.significand_bits, small)",
     ),
-    "upper part of a product": (*MULTIPLIER, "multiplied.high << _LOW_BITS", "0"),
+    "upper part of a product": (*MULTIPLIER, "multiplied.high << _DSP_BITS", "0"),
     "one place too far up": (*MULTIPLIER, "(exponent > 1)", "(exponent > 0)"),
-    "a rest of few places": (*MULTIPLIER, "Mux(distance > 31, 31, distance[:5])", "distance[:5]"),
+    "a rest of few places": (
+        *MULTIPLIER,
+        "Mux(distance > most, most, distance[:bits])",
+        "distance[:bits]",
+    ),
     "half ties go up": (
         *NARROW,
         "tie_or_more & (wide[:24].any() | fraction[0])",
