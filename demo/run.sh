@@ -42,8 +42,8 @@ show sweep "$out/space.yaml" -o "$out/sweep"
 show report "$out/results/digits-dense" "$out/results/digits-bdwp" \
     "$out/results/resnet18-dense" "$out/results/resnet18-bdwp" "$out/sweep" -o "$out/report"
 
-# 5. Hardware: the PE as Verilog, proven equal to the simulator.
-show emit sat --unit uspe -o "$out/rtl"
+# 5. Hardware: the array as Verilog, and its PE proven equal to the simulator.
+show emit sat -o "$out/rtl"
 show verify sat --unit uspe --cases 200 --seed 1
 
 "${PYTHON:-python3}" "$here/summary.py" "$out"

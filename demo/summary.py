@@ -28,7 +28,7 @@ def main(out: Path) -> None:
             f"energy {dense['energy_j'] / sparse['energy_j']:.2f}x less"
         )
     print(f"report    {out / 'report' / 'index.html'}")
-    print(f"Verilog   {out / 'rtl' / 'uspe.v'}")
+    print(f"Verilog   {out / 'rtl' / 'stce.v'}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hw.lint import LINT_WAIVERS, waivers_of, with_waivers
-from hw.units import Unit, make_unit, resolve_machine
+from hw.units import Unit, make_unit, resolve_machine, unit_names
 from sparsesim import __version__
 from sparsesim.atomic_output import atomic_folder, refuse_existing
 from sparsesim.machines.parameters import Machine
@@ -24,7 +24,7 @@ def emit(
     machine: str | Machine[Any],
     out: Path,
     *,
-    unit: str = "uspe",
+    unit: str | None = None,
     overrides: dict[str, Any] | None = None,
     force: bool = False,
 ) -> list[Path]:
@@ -39,7 +39,7 @@ def emit(
     ----------
     machine : name, YAML file, or loaded machine
     out : folder to make
-    unit : unit of the machine's family
+    unit : unit of the machine's family; its first, the main engine, if None
     overrides : machine keys to set
     force : replace `out` if it is an earlier output
 
@@ -54,6 +54,7 @@ def emit(
         Unknown machine, key or unit, impossible value, or `out` exists.
     """
     loaded = resolve_machine(machine, overrides)
+    unit = unit or unit_names(loaded)[0]
     made = make_unit(loaded, unit)
     out = Path(out)
     refuse_existing(out, force)

@@ -13,13 +13,14 @@ from sparsesim.machines.parameters import Machine
 from sparsesim.machines.registry import load_machine
 from sparsesim.validation import did_you_mean
 
-#: family -> unit -> module with a class `UNIT`, made from the machine's parameter record
+#: family -> unit -> module with a class `UNIT`, made from the machine's parameter record.
+#: The first is what `emit` writes unless told otherwise: the machine's main engine.
 UNITS: dict[str, dict[str, str]] = {
     "sat": {
+        "stce": "hw.sat.stce_unit",
         "uspe": "hw.sat.uspe_unit",
         "sore": "hw.sat.sore_unit",
         "wuve": "hw.sat.wuve_unit",
-        "stce": "hw.sat.stce_unit",
         "exact_mac": "hw.sat.exact_mac_unit",
     },
     "piuma": {

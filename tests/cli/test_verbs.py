@@ -47,10 +47,22 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
 
 def test_emit(tmp_path: Path) -> None:
     pytest.importorskip("amaranth", reason="Amaranth is not installed")
-    done("emit", "sat", "--set", "m_max=8", "--set", "n_max=2", "-o", tmp_path / "rtl")
+    done("emit", "sat", "--unit", "uspe", "--set", "m_max=8", "--set", "n_max=2",
+         "-o", tmp_path / "rtl")  # fmt: skip
     manifest = json.loads((tmp_path / "rtl" / "manifest.json").read_text())
     assert manifest["unit"] == "uspe"
     assert "endmodule" in (tmp_path / "rtl" / "uspe.v").read_text()
+
+
+def test_emit_writes_the_array_of_sat_with_its_stream_wrapper(tmp_path: Path) -> None:
+    pytest.importorskip("amaranth", reason="Amaranth is not installed")
+    small = ("rows=2", "cols=3", "m_max=4", "n_max=2", "act_buffer_bytes=4096")
+    done("emit", "sat", *(word for item in small for word in ("--set", item)),
+         "-o", tmp_path / "rtl")  # fmt: skip
+    manifest = json.loads((tmp_path / "rtl" / "manifest.json").read_text())
+    assert (manifest["top"], manifest["parameters"]["cols"]) == ("stce", 3)
+    assert {stream["port"] for stream in manifest["axi4_streams"]} >= {"s_axis_a", "s_axis_w"}
+    assert "module stce_axis (" in (tmp_path / "rtl" / "stce_axis.v").read_text()
 
 
 def test_emit_takes_the_first_unit_of_any_family(tmp_path: Path) -> None:

@@ -32,14 +32,14 @@ SMALL = {"m_max": 2, "n_max": 1, "interleave": 1, "rows": 1, "mul_latency": 1, "
 @pytest.fixture(scope="module")
 def emitted(tmp_path_factory):
     out = tmp_path_factory.mktemp("emit") / "default"
-    emit("sat", out)
+    emit("sat", out, unit="uspe")
     return out
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     out = tmp_path_factory.mktemp("emit") / "small"
-    emit("sat", out, overrides=SMALL)
+    emit("sat", out, unit="uspe", overrides=SMALL)
     return out
 
 
@@ -96,7 +96,7 @@ def test_port_names_and_widths_of_the_default_machine(emitted):
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
 def test_the_same_bytes_for_every_hash_seed(emitted, tmp_path, hash_seed):
-    script = f"from hw.emit import emit; emit('sat', {str(tmp_path / 'again')!r})"
+    script = f"from hw.emit import emit; emit('sat', {str(tmp_path / 'again')!r}, unit='uspe')"
     subprocess.run(
         [sys.executable, "-c", script],
         check=True,
@@ -150,7 +150,7 @@ def test_a_machine_from_a_file_cannot_break_out_of_the_header(tmp_path):
     file = tmp_path / "odd.yaml"
     name = "x\n); endmodule */ // é"
     file.write_text(yaml.safe_dump({"family": "sat", "name": name, "parameters": {}}))
-    emit(str(file), tmp_path / "out", overrides=SMALL)
+    emit(str(file), tmp_path / "out", unit="uspe", overrides=SMALL)
     text = (tmp_path / "out" / "uspe.v").read_text(encoding="ascii")
     assert len(re.findall(r"^module", text, re.MULTILINE)) == 3
     assert re.search(r"^// Machine ", text, re.MULTILINE)
@@ -158,7 +158,7 @@ def test_a_machine_from_a_file_cannot_break_out_of_the_header(tmp_path):
 
 
 def test_a_loaded_machine_gives_the_same_files(emitted, tmp_path):
-    written = emit(load_machine("sat"), tmp_path / "out")
+    written = emit(load_machine("sat"), tmp_path / "out", unit="uspe")
     assert {path.name for path in written} == {path.name for path in emitted.iterdir()} - {
         ".sparsesim-output"
     }
@@ -167,7 +167,7 @@ def test_a_loaded_machine_gives_the_same_files(emitted, tmp_path):
 
 def test_unknown_unit_names_the_units(tmp_path):
     with pytest.raises(
-        InputError, match=r"unknown unit 'uspa'; did you mean 'uspe'\?.*units of sat: uspe"
+        InputError, match=r"unknown unit 'uspa'; did you mean 'uspe'\?.*units of sat: stce, uspe"
     ):
         emit("sat", tmp_path / "out", unit="uspa")
     assert not (tmp_path / "out").exists()
@@ -178,12 +178,12 @@ def test_an_existing_folder_is_kept_unless_forced(small, tmp_path):
     out.mkdir()
     (out / "precious").write_text("mine")
     with pytest.raises(InputError, match="output folder exists"):
-        emit("sat", out)
+        emit("sat", out, unit="uspe")
     with pytest.raises(InputError, match="will not replace it"):
         emit("sat", out, force=True)
     assert (out / "precious").read_text() == "mine"
     before = (small / "uspe.v").read_bytes()
-    emit("sat", small, overrides=SMALL, force=True)
+    emit("sat", small, unit="uspe", overrides=SMALL, force=True)
     assert (small / "uspe.v").read_bytes() == before
 
 

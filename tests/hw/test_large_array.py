@@ -41,6 +41,14 @@ def test_an_array_of_32_x_32_is_emitted_and_lint_clean(tmp_path):
         assert lint(tmp_path / "out", *options, "--top-module", "stce", *sources) == (0, "")
 
 
+def test_the_machine_as_it_is_named_is_emitted_as_a_whole_array(tmp_path):
+    emit("sat", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["top"] == "stce"
+    assert (manifest["parameters"]["rows"], manifest["parameters"]["cols"]) == (32, 32)
+    assert lint(tmp_path / "out", *LINT_OPTIONS, "stce_axis.v", *manifest["sources"]) == (0, "")
+
+
 @pytest.mark.parametrize("unit", ["spu", "spu_bf16"])
 def test_the_tiles_of_s4_are_emitted_at_their_own_size_and_lint_clean(tmp_path, unit):
     emit("s4", tmp_path / "out", unit=unit)

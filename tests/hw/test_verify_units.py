@@ -139,7 +139,7 @@ def test_compare_counts_clocks_and_ports_in_which_any_differs():
     [
         ({"cases": 0}, "cases: must be at least 1"),
         ({"seed": -1}, "seed: must not be negative"),
-        ({"unit": "array"}, "unknown unit 'array'.*units of sat: uspe"),
+        ({"unit": "array"}, "unknown unit 'array'.*units of sat: stce, uspe"),
         ({"overrides": {"n_max": 64}}, "n_max 64 must not exceed m_max 32"),
     ],
 )
