@@ -14,7 +14,7 @@ from hw.units import Unit, make_unit, resolve_machine, unit_names
 from sparsesim.errors import InputError
 from sparsesim.machines.parameters import Machine
 
-SimulatorName = Literal["verilator", "amaranth"]
+SimulatorName = Literal["verilator", "lanes", "amaranth"]
 #: Cases that are simulated in one call: bounds memory, not the number of cases.
 _BATCH = 64
 
@@ -28,6 +28,7 @@ def verify(
     overrides: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
     simulator: SimulatorName | None = None,
+    whole: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Compare the RTL of a machine's units with their stepped cores and references.
 
@@ -42,8 +43,10 @@ def verify(
     seed : with the case number, seeds the stimulus
     overrides : machine keys to set
     progress : called with (cases done, cases in all) of the current unit
-    simulator : ``verilator`` runs the emitted Verilog, ``amaranth`` the description itself; None
-        takes Verilator where it and a C++ compiler are installed
+    simulator : ``verilator`` and ``lanes`` run the emitted Verilog, ``amaranth`` the description
+        itself; None takes Verilator where it and a C++ compiler are installed, but ``lanes`` for a
+        `whole` array
+    whole : also what is too large for the other simulators is compared at its full size
 
     Returns
     -------
@@ -66,7 +69,7 @@ def verify(
     names = unit_names(loaded) if unit is None else [unit]
     units = {name: make_unit(loaded, name) for name in names}
     return {
-        name: _verify_unit(made, name, cases, seed, progress, simulator)
+        name: _verify_unit(made, name, cases, seed, progress, simulator, whole)
         for name, made in units.items()
     }
 
@@ -78,8 +81,13 @@ def _verify_unit(
     seed: int,
     progress: Callable[[int, int], None] | None,
     simulator: SimulatorName | None,
+    whole: bool,
 ) -> dict[str, Any]:
-    unit = getattr(unit, "verified", lambda: unit)()
+    if hasattr(unit, "verified"):
+        if not whole:
+            unit = unit.verified()
+        elif simulator is None:
+            simulator = "lanes"
     models = unit.models()
     cycles = mismatches = 0
     first: dict[str, Any] | None = None
@@ -149,10 +157,11 @@ def _simulation(
 ) -> AbstractContextManager[Any]:
     """The unit in a simulator, ready to run rows of words."""
     from hw.cosim import verilator
+    from hw.cosim.lanes import simulation as lanes
 
-    missing = verilator.missing_tool()
-    if simulator == "verilator" and missing:
-        raise InputError(f"simulator verilator: {missing} is not installed")
+    missing = lanes.missing_tool() if simulator == "lanes" else verilator.missing_tool()
+    if simulator in ("verilator", "lanes") and missing:
+        raise InputError(f"simulator {simulator}: {missing} is not installed")
     if simulator == "amaranth" or missing:
         from hw.cosim.amaranth_simulation import AmaranthSimulation
 
@@ -161,9 +170,8 @@ def _simulation(
     from hw.verilog import verilog_of
 
     component = unit.component()
-    return verilator.VerilatorSimulation(
-        verilog_of(component, name), name, list(port_values(component))
-    )
+    compiled = lanes.LaneSimulation if simulator == "lanes" else verilator.VerilatorSimulation
+    return compiled(verilog_of(component, name), name, list(port_values(component)))
 
 
 def elaborable(unit: Unit) -> Any:

@@ -1,0 +1,330 @@
+"""C++ for the operators and registers of a netlist module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+
+from hw.cosim.lanes.netlist import Bit, Bits, Cell
+from hw.cosim.lanes.wiring import STORED_BITS, Register, word_slice
+from hw.cosim.lanes.words import WIDEST_WORD, Word, WordReader
+
+
+class WordCode(WordReader):
+    """Writes the statements that compute values of a module, each operator once."""
+
+    # Registers --------------------------------------------------------------------------------
+
+    def next_word(self, register: Register) -> Word:
+        """What a register holds after the clock edge."""
+        cell, chunk = register
+        pins, numbers = cell.pins, cell.parameters
+        value = self.word(word_slice(pins["D"], chunk))
+        held = self.word(word_slice(pins["Q"], chunk))
+        if cell.type == "$dff":
+            return value
+        enable = self._active(cell, "EN") if "EN" in pins else self._constant(1, 1)
+        if "SRST" not in pins:
+            return self._select(enable, value, held)
+        number = numbers.get("SRST_VALUE", 0) >> STORED_BITS * chunk & ((1 << value.width) - 1)
+        reset, reset_value = self._active(cell, "SRST"), self._constant(number, value.width)
+        if cell.type == "$sdffce":
+            return self._select(enable, self._select(reset, reset_value, value), held)
+        return self._select(reset, reset_value, self._select(enable, value, held))
+
+    def _active(self, cell: Cell, pin: str) -> Word:
+        truth = self.word(cell.pins[pin])
+        return truth if cell.parameters[f"{pin}_POLARITY"] else self._not(truth)
+
+    # Operators --------------------------------------------------------------------------------
+
+    def _operator(self, owner: str, pin: str, chunk: int) -> Word:
+        cell = self._wiring.cells[owner]
+        width = len(cell.pins[pin])
+        if width > WIDEST_WORD:
+            first, last = chunk * STORED_BITS, min((chunk + 1) * STORED_BITS, width)
+        else:
+            first, last = 0, width
+        write = _OPERATORS.get(cell.type)
+        if write is None:
+            raise self._unsupported(f"a cell {cell.type}")
+        word = write(self, cell, first, last)
+        return Word(f"({word.text})", last - first, word.constant)
+
+    def _operand(self, cell: Cell, pin: str, width: int) -> Bits:
+        """The pin's bits, cut or extended to `width`."""
+        bits = cell.pins[pin]
+        fill: Bit = bits[-1] if cell.parameters.get(f"{pin}_SIGNED") else "0"
+        return (bits + (fill,) * width)[:width]
+
+    def _not(self, word: Word) -> Word:
+        ones = (1 << word.width) - 1
+        if word.constant is not None:
+            return self._constant(word.constant ^ ones, word.width)
+        if word.width in (1, STORED_BITS, WIDEST_WORD):
+            return Word(f"~{word.text}", word.width)
+        kind = self._narrow if word.width <= STORED_BITS else self._wide
+        return Word(f"({word.text} ^ {self._splat(ones, kind)})", word.width)
+
+    def _select(self, truth: Word, yes: Word, no: Word) -> Word:
+        if truth.constant is not None:
+            return yes if truth.constant else no
+        if yes.text == no.text:
+            return yes
+        if yes.constant == 0:
+            return self._and(self._not(self._spread(truth, yes.width)), no)
+        if no.constant == 0:
+            return self._and(self._spread(truth, yes.width), yes)
+        return Word(f"select({truth.text}, {yes.text}, {no.text})", yes.width)
+
+    def _spread(self, truth: Word, width: int) -> Word:
+        """A truth value as a mask of a word of `width` bits."""
+        if width <= STORED_BITS:
+            return Word(truth.text, STORED_BITS if width > 1 else 1)
+        return Word(f"widen_truth({truth.text})", WIDEST_WORD)
+
+    def _and(self, a: Word, b: Word) -> Word:
+        width = b.width
+        ones = (1 << width) - 1
+        for one, other in ((a, b), (b, a)):
+            if one.constant == 0:
+                return self._constant(0, width)
+            if one.constant == ones:
+                return other
+        return Word(f"({a.text} & {b.text})", width)
+
+    def _or(self, a: Word, b: Word) -> Word:
+        for one, other in ((a, b), (b, a)):
+            if one.constant == 0:
+                return other
+            if one.constant == (1 << one.width) - 1:
+                return one
+        return Word(f"({a.text} | {b.text})", b.width)
+
+    def _xor(self, a: Word, b: Word) -> Word:
+        for one, other in ((a, b), (b, a)):
+            if one.constant == 0:
+                return other
+        return Word(f"({a.text} ^ {b.text})", b.width)
+
+    def _zero(self, width: int) -> str:
+        return self._splat(0, self._narrow if width <= STORED_BITS else self._wide)
+
+    def _masks(self, bits: Bits) -> Iterable[tuple[Word, int]]:
+        """The words that hold the bits that are not constant, and which of their bits are asked."""
+        asked: dict[Word, int] = {}
+        for bit in bits:
+            if not isinstance(self._assumed.get(bit, bit), str):
+                word, offset = self._atom(bit)
+                asked[word] = asked.get(word, 0) | 1 << offset
+        return asked.items()
+
+    def _any_bit(self, bits: Bits) -> Word:
+        """Whether one of the bits is 1."""
+        if any(self._assumed.get(bit, bit) == "1" for bit in bits):
+            return self._constant(1, 1)
+        truths: list[str] = []
+        masked: dict[bool, list[str]] = {False: [], True: []}
+        for word, mask in self._masks(bits):
+            if word.width == 1:
+                truths.append(word.text)
+                continue
+            wide = word.width > STORED_BITS
+            kind = self._wide if wide else self._narrow
+            whole = mask == (1 << word.width) - 1
+            masked[wide].append(
+                word.text if whole else f"({word.text} & {self._splat(mask, kind)})"
+            )
+        for wide, texts in masked.items():
+            if texts:
+                zero = self._splat(0, self._wide if wide else self._narrow)
+                truths.append(f"unequal({' | '.join(texts)}, {zero})")
+        return Word(f"({' | '.join(truths)})", 1) if truths else self._constant(0, 1)
+
+    def _all_bits(self, bits: Bits) -> Word:
+        """Whether all of the bits are 1."""
+        if any(self._assumed.get(bit, bit) in ("0", "x", "z") for bit in bits):
+            return self._constant(0, 1)
+        truths = []
+        for word, mask in self._masks(bits):
+            if word.width == 1:
+                truths.append(word.text)
+                continue
+            kind = self._wide if word.width > STORED_BITS else self._narrow
+            ones = self._splat(mask, kind)
+            truths.append(f"equal({word.text} & {ones}, {ones})")
+        return Word(f"({' & '.join(truths)})", 1) if truths else self._constant(1, 1)
+
+    def _write_bitwise(self, cell: Cell, first: int, last: int) -> Word:
+        width = len(cell.pins["Y"])
+        a = self.word(self._operand(cell, "A", width)[first:last])
+        if cell.type in ("$pos", "$buf"):
+            return a
+        if cell.type == "$not":
+            return self._not(a)
+        b = self.word(self._operand(cell, "B", width)[first:last])
+        if cell.type == "$xnor":
+            return self._not(self._xor(a, b))
+        return {"$and": self._and, "$or": self._or, "$xor": self._xor}[cell.type](a, b)
+
+    def _write_reduce(self, cell: Cell, _first: int, last: int) -> Word:
+        bits = cell.pins["A"]
+        if cell.type == "$reduce_and":
+            truth = self._all_bits(bits)
+        elif cell.type in ("$reduce_xor", "$reduce_xnor"):
+            truth = reduce(self._xor, (self.word((bit,)) for bit in bits))
+            truth = self._not(truth) if cell.type == "$reduce_xnor" else truth
+        else:
+            truth = self._any_bit(bits)
+            if cell.type == "$logic_not":
+                truth = self._not(truth)
+            elif cell.type in ("$logic_and", "$logic_or"):
+                join = self._and if cell.type == "$logic_and" else self._or
+                truth = join(truth, self._any_bit(cell.pins["B"]))
+        return self._number(truth, last)
+
+    def _number(self, truth: Word, width: int) -> Word:
+        """A truth value as a number of `width` bits."""
+        if width == 1:
+            return truth
+        if truth.constant is not None:
+            return self._constant(truth.constant, width)
+        if width <= STORED_BITS:
+            return Word(f"({truth.text} & {self._splat(1)})", width)
+        return Word(f"(widen_truth({truth.text}) & {self._splat(1, self._wide)})", width)
+
+    def _write_compare(self, cell: Cell, _first: int, last: int) -> Word:
+        width = max(len(cell.pins["A"]), len(cell.pins["B"]))
+        a, b = self._operand(cell, "A", width), self._operand(cell, "B", width)
+        if cell.type in ("$eq", "$ne", "$eqx", "$nex"):
+            chunks = range(0, width, WIDEST_WORD)
+            same = [self._same(a[i : i + WIDEST_WORD], b[i : i + WIDEST_WORD]) for i in chunks]
+            truth = reduce(self._and, same)
+            return self._number(self._not(truth) if cell.type in ("$ne", "$nex") else truth, last)
+        left, right = self.word(a), self.word(b)
+        if cell.parameters["A_SIGNED"] and cell.parameters["B_SIGNED"]:
+            top = self._constant(1 << (width - 1), width)
+            left, right = self._xor(left, top), self._xor(right, top)
+        if cell.type in ("$gt", "$ge"):
+            left, right = right, left
+        strict = cell.type in ("$lt", "$gt")
+        if width == 1:
+            truth = (
+                self._and(self._not(left), right) if strict else self._or(self._not(left), right)
+            )
+        else:
+            truth = Word(f"{'below' if strict else 'at_most'}({left.text}, {right.text})", 1)
+        return self._number(truth, last)
+
+    def _same(self, a: Bits, b: Bits) -> Word:
+        if len(a) == 1:
+            return self._not(self._xor(self.word(a), self.word(b)))
+        for one, other in ((a, b), (b, a)):
+            if all(self._assumed.get(bit, bit) == "0" for bit in one):
+                return self._not(self._any_bit(other))
+        return Word(f"equal({self.word(a).text}, {self.word(b).text})", 1)
+
+    def _write_arithmetic(self, cell: Cell, _first: int, last: int) -> Word:
+        a = self.word(self._operand(cell, "A", last))
+        if cell.type == "$neg":
+            a, b, sign = self._constant(0, last), a, "-"
+        else:
+            b = self.word(self._operand(cell, "B", last))
+            sign = {"$add": "+", "$sub": "-", "$mul": "*"}[cell.type]
+        if last == 1:
+            return self._and(a, b) if sign == "*" else self._xor(a, b)
+        return self._cut(f"{a.text} {sign} {b.text}", last)
+
+    def _cut(self, text: str, width: int) -> Word:
+        """A result whose bits above `width` may not be zero."""
+        if width == 1:
+            return Word(f"unequal(({text}) & {self._splat(1)}, {self._splat(0)})", 1)
+        if width in (STORED_BITS, WIDEST_WORD):
+            return Word(text, width)
+        kind = self._narrow if width <= STORED_BITS else self._wide
+        return Word(f"({text}) & {self._splat((1 << width) - 1, kind)}", width)
+
+    def _write_shift(self, cell: Cell, first: int, last: int) -> Word:
+        left = cell.type in ("$shl", "$sshl")
+        if cell.parameters["B_SIGNED"] or (cell.parameters["A_SIGNED"] and cell.type == "$sshr"):
+            raise self._unsupported("an arithmetic shift")
+        width = last - first
+        inner = max(len(cell.pins["A"]), len(cell.pins["Y"]), 2)
+        bits, by = self._operand(cell, "A", inner), cell.pins["B"]
+        if inner > WIDEST_WORD:
+            if left:
+                raise self._unsupported(f"a left shift of {inner} bits")
+            return self._shift_far(bits[first:], by, width)
+        a, amount = self.word(bits), self.word(by)
+        size = STORED_BITS if inner <= STORED_BITS else WIDEST_WORD
+        by_text = amount.text if amount.width > 1 else f"({amount.text} & {self._splat(1)})"
+        move = "shift_left" if left else "shift_right"
+        if 1 << len(by) <= size:
+            text = f"{move}({a.text}, {by_text})"
+        else:
+            near = f"at_most({by_text}, {self._splat(size - 1)})"
+            moved = f"{move}({a.text}, {by_text} & {self._splat(size - 1)})"
+            text = f"select({near}, {moved}, {self._zero(inner)})"
+        if inner > STORED_BITS >= width:
+            text = f"narrow({text})"
+        return self._cut(text, width) if left or width < inner else Word(text, width)
+
+    def _shift_far(self, bits: Bits, by: Bits, width: int) -> Word:
+        """The low `width` (at most 32) bits of a long word shifted right."""
+        zeros: Bits = ("0",) * (STORED_BITS + -len(bits) % STORED_BITS)
+        padded = bits + zeros
+        words = [self.word(padded[i : i + STORED_BITS]) for i in range(0, len(padded), STORED_BITS)]
+        low, high = by[:5], by[5:]
+        aligned = next((i for i, bit in enumerate(low) if bit != "0"), len(low))
+        crosses = width > 1 << aligned
+
+        def chosen(first: int) -> Word:
+            table = words[first:]
+            for bit in high:
+                truth = self.word((bit,))
+                none = self._constant(0, STORED_BITS)
+                table = [
+                    self._select(truth, odd, even)
+                    for even, odd in zip(
+                        table[::2], [*table[1::2], *[none] * (len(table) % 2)], strict=True
+                    )
+                ]
+            return table[0]  # the others are out of reach of `by`
+
+        amount = self.word(low)
+        if crosses:
+            pair = f"(widen({chosen(0).text}) | (widen({chosen(1).text}) << {STORED_BITS}))"
+            return self._cut(f"narrow(shift_right({pair}, {amount.text}))", width)
+        return self._cut(f"shift_right({chosen(0).text}, {amount.text})", width)
+
+    def _write_mux(self, cell: Cell, first: int, last: int) -> Word:
+        pins = cell.pins
+        width = len(pins["A"])
+        result = self.word(pins["A"][first:last])
+        # Of several selects that are high, the lowest wins, as in the emitted `casez`.
+        for option in reversed(range(len(pins["S"]))):
+            value = pins["B"][option * width : (option + 1) * width]
+            truth = self.word((pins["S"][option],))
+            result = self._select(truth, self.word(value[first:last]), result)
+        return result
+
+
+_OPERATORS: dict[str, Callable[[WordCode, Cell, int, int], Word]] = {
+    **dict.fromkeys(
+        ("$and", "$or", "$xor", "$xnor", "$not", "$pos", "$buf"), WordCode._write_bitwise
+    ),
+    **dict.fromkeys(
+        ("$reduce_and", "$reduce_or", "$reduce_bool", "$reduce_xor", "$reduce_xnor"),
+        WordCode._write_reduce,
+    ),
+    **dict.fromkeys(("$logic_not", "$logic_and", "$logic_or"), WordCode._write_reduce),
+    **dict.fromkeys(
+        ("$eq", "$ne", "$eqx", "$nex", "$lt", "$le", "$gt", "$ge"), WordCode._write_compare
+    ),
+    **dict.fromkeys(("$add", "$sub", "$mul", "$neg"), WordCode._write_arithmetic),
+    **dict.fromkeys(("$shl", "$sshl", "$shr", "$sshr", "$shift", "$shiftx"), WordCode._write_shift),
+    **dict.fromkeys(("$mux", "$pmux"), WordCode._write_mux),
+}
+
+
+__all__ = ["WordCode"]
