@@ -1,6 +1,7 @@
-"""Compiled Verilog of SAT's array, a pass that keeps every PE busy: clocks per CPU second.
+"""Emitted Verilog of SAT's array, passes that keep every PE busy: clocks per CPU second.
 
-`python -m benchmarks.rtl_cosimulation 8 32` measures square arrays of these sizes.
+`python -m benchmarks.rtl_cosimulation 8 32` measures square arrays of these sizes: in vector lanes,
+and in Verilator those that it builds in a minute.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import numpy as np
 
 from benchmarks.measure import best_seconds
 from hw.component_ports import port_values
+from hw.cosim.compiled import CompiledSimulation
+from hw.cosim.lanes.simulation import LaneSimulation
 from hw.cosim.verilator import VerilatorSimulation
 from hw.sat.stce_program import ArrayPass, Program
 from hw.sat.stce_unit import StceUnit
@@ -24,9 +27,8 @@ from sparsesim.machines.sat.stepped_array import run_array
 
 _GROUP, _KEPT, _ROWS = 8, 2, 256
 _PASSES = 4
-#: Arrays of more PEs are built with one compiled row for all rows: flat, they take a quarter of an
-#: hour.
-_FLAT_PES = 256
+#: Verilator takes 50 CPU seconds for 64 PEs and a quarter of an hour for 1024.
+_MOST_PES_IN_VERILATOR = 64
 
 
 def run(sizes: Sequence[int] = (8,)) -> dict[str, float]:
@@ -47,33 +49,42 @@ def _square(size: int) -> dict[str, float]:
         north_entries=_KEPT * size,
         south_words=_ROWS,
     )
-    before = _compiler_seconds()
+    name = f"array RTL, {size} x {size} PEs, 2:8"
+    before = _cpu_seconds()
     component = StceUnit.of(spec).component()
-    ports = list(port_values(component))
-    name = f"{size} x {size} PEs, 2:8"
-    once = ["stce_row"] if size**2 > _FLAT_PES else []
     verilog = verilog_of(component, "stce")
-    with VerilatorSimulation(verilog, "stce", ports, once) as simulation:
-        built = _compiler_seconds() - before
-        made, filled = _passes(spec)
-        stimulus = made._asdict()
-        clocks = len(made.a_valid)
-        reset = simulation.inputs.pack({"rst": np.ones(1, np.uint32)}, 1)
-        rows = np.concatenate([reset, simulation.inputs.pack(stimulus, clocks)])
-        kinds = {name: np.dtype(kind) for name, kind in _VECTORS.items()}
-        seen = simulation.outputs.unpack(simulation.run(rows)[1:], kinds)
-        for port, expected in run_array(spec, made)._asdict().items():
-            if not np.array_equal(np.asarray(seen[port], np.int64), expected.astype(np.int64)):
-                raise AssertionError(f"{name}: RTL and stepped core differ on {port}")
-        # All but the clocks that fill the buffers, in which the array is idle.
-        whole = best_seconds(lambda: simulation.run(rows), 3)
-        fill = best_seconds(lambda: simulation.run(rows[: filled + 1]), 3)
-    rate = (clocks - filled) / (whole - fill)
-    return {
-        f"array RTL, {name}: k clocks/s": rate / 1e3,
-        f"array RTL, {name}: ns per PE and clock": 1e9 / rate / size**2,
-        f"array RTL, {name}: CPU s to convert and compile": built,
-    }
+    figures = {f"{name}: CPU s to convert": _cpu_seconds() - before}
+    simulators: list[type[CompiledSimulation]] = [LaneSimulation]
+    if size**2 <= _MOST_PES_IN_VERILATOR:
+        simulators.append(VerilatorSimulation)
+    for simulator in simulators:
+        before = _cpu_seconds()
+        with simulator(verilog, "stce", list(port_values(component))) as simulation:
+            built = _cpu_seconds() - before
+            rate = _clocks_per_second(simulation, spec)
+            title = f"{name}, {simulation.name.split()[0]}"
+        figures |= {
+            f"{title}: k clocks/s": rate / 1e3,
+            f"{title}: ns per PE and clock": 1e9 / rate / size**2,
+            f"{title}: CPU s to build": built,
+        }
+    return figures
+
+
+def _clocks_per_second(simulation: CompiledSimulation, spec: ArraySpec) -> float:
+    """Without the clocks that fill the buffers, in which the array is idle."""
+    made, filled = _passes(spec)
+    clocks = len(made.a_valid)
+    reset = simulation.inputs.pack({"rst": np.ones(1, np.uint32)}, 1)
+    rows = np.concatenate([reset, simulation.inputs.pack(made._asdict(), clocks)])
+    kinds = {name: np.dtype(kind) for name, kind in _VECTORS.items()}
+    seen = simulation.outputs.unpack(simulation.run(rows)[1:], kinds)
+    for port, expected in run_array(spec, made)._asdict().items():
+        if not np.array_equal(np.asarray(seen[port], np.int64), expected.astype(np.int64)):
+            raise AssertionError(f"{simulation.name}: RTL and stepped core differ on {port}")
+    whole = best_seconds(lambda: simulation.run(rows), 3)
+    fill = best_seconds(lambda: simulation.run(rows[: filled + 1]), 3)
+    return (clocks - filled) / (whole - fill)
 
 
 _VECTORS = {"p_valid": np.bool_, "p_value": np.uint32, "o_data": np.uint32}
@@ -101,10 +112,11 @@ def _passes(spec: ArraySpec) -> tuple[ArrayStimulus, int]:
     return program.finish(), filled
 
 
-def _compiler_seconds() -> float:
-    """CPU seconds of the programs started so far."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def _cpu_seconds() -> float:
+    """CPU seconds of this process and of the programs it started so far."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(kind) for kind in kinds]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 if __name__ == "__main__":

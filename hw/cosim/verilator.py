@@ -1,19 +1,15 @@
-"""A unit as emitted Verilog, compiled by Verilator and called through ctypes on whole arrays."""
+"""A unit as emitted Verilog, compiled by Verilator."""
 
 from __future__ import annotations
 
-import ctypes
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
-import numpy as np
-
-from hw.component_ports import RESET, Port
-from hw.cosim.trace_words import PortField, Words, inputs_and_outputs
+from hw.component_ports import Port
+from hw.cosim.compiled import CompiledSimulation
+from hw.cosim.trace_words import PortField
 from sparsesim.errors import SparseSimError
 
 _SHIM = """\
@@ -42,30 +38,19 @@ def missing_tool() -> str | None:
     return next((tool for tool in ("verilator", "g++", "make") if not shutil.which(tool)), None)
 
 
-class VerilatorSimulation:
-    """Compiles the Verilog text of module `top`; a context manager that removes the build.
-
-    `ports` are those of the module without ``clk`` and ``rst``; ``rst`` is an input like any
-    other here. A response is sampled before the clock edge that ends its clock.
+class VerilatorSimulation(CompiledSimulation):
+    """Verilator's C++ of a unit, compiled.
 
     Instances of the modules named in `once` share one compiled module: a large array is built in a
     fifth of the time, and runs at less than half the speed.
-
-    Raises:
-        SparseSimError: Verilator or the C++ compiler failed (with its first error).
     """
 
     def __init__(self, verilog: str, top: str, ports: Sequence[Port], once: Sequence[str] = ()):
         self.name = _version()
-        self.inputs, self.outputs = inputs_and_outputs([*ports, RESET])
-        self._build = tempfile.TemporaryDirectory(prefix="verilator-")
-        try:
-            self._library = self._compile(Path(self._build.name), verilog, top, once)
-        except BaseException:
-            self._build.cleanup()
-            raise
+        self._once = once
+        super().__init__(verilog, top, ports)
 
-    def _compile(self, folder: Path, verilog: str, top: str, once: Sequence[str]) -> ctypes.CDLL:
+    def _compile(self, folder: Path, verilog: str, top: str) -> Path:
         (folder / f"{top}.v").write_text(verilog, encoding="utf-8")
         shim = _SHIM.format(
             top=top,
@@ -75,7 +60,7 @@ class VerilatorSimulation:
             sample="\n".join(_sample(field) for field in self.outputs.fields),
         )
         (folder / "shim.cpp").write_text(shim, encoding="utf-8")
-        blocks = "".join(f'hier_block -module "{module}"\n' for module in once)
+        blocks = "".join(f'hier_block -module "{module}"\n' for module in self._once)
         (folder / "once.vlt").write_text(f"`verilator_config\n{blocks}", encoding="utf-8")
         done = subprocess.run(
             [
@@ -83,7 +68,7 @@ class VerilatorSimulation:
                 *("--x-initial", "fast", "--top-module", top, "--exe", "shim.cpp"),
                 # What runs once (OPT_SLOW) is compiled as it is: it is half of a large unit's text.
                 *("-CFLAGS", "-fPIC", "-MAKEFLAGS", "OPT_FAST=-O2", "-LDFLAGS", "-shared"),
-                *(["--hierarchical", "once.vlt"] if once else []),
+                *(["--hierarchical", "once.vlt"] if self._once else []),
                 *("-o", "unit.so", f"{top}.v"),
             ],
             cwd=folder,
@@ -94,28 +79,7 @@ class VerilatorSimulation:
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "rror" in line]
             raise SparseSimError(f"{self.name} failed on {top}: {(errors or ['no message'])[0]}")
-        library = ctypes.CDLL(str(folder / "obj_dir" / "unit.so"))
-        words = np.ctypeslib.ndpointer(dtype=np.uint32, ndim=2, flags="C_CONTIGUOUS")
-        library.run.argtypes = [ctypes.c_uint64, words, words]
-        library.run.restype = None
-        return library
-
-    def run(self, rows: Words) -> Words:
-        """Simulate from the initial state: inputs (T, words) to outputs (T, words)."""
-        response = np.zeros((len(rows), self.outputs.words), dtype=np.uint32)
-        self._library.run(len(rows), np.ascontiguousarray(rows, dtype=np.uint32), response)
-        return response
-
-    def __enter__(self) -> VerilatorSimulation:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._build.cleanup()
+        return folder / "obj_dir" / "unit.so"
 
 
 def _version() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -15,18 +15,40 @@ from sparsesim.errors import CheckError
 @click.argument("machine", metavar="NAME|FILE.yaml")
 @click.option("--unit", help="Unit of the machine's family.  [default: all]")
 @click.option("--cases", type=int, default=200, show_default=True, help="Stimuli per unit.")
+@click.option(
+    "--simulator",
+    type=click.Choice(["verilator", "lanes", "amaranth"]),
+    help="Of the hardware.  [default: verilator where it is installed]",
+)
+@click.option(
+    "--whole", is_flag=True, help="Compare an array at the machine's own size (in lanes)."
+)
 @options.seed
 @options.overrides
 @options.as_json
 def verify(
-    machine: str, unit: str | None, cases: int, seed: int, overrides: dict[str, Any], as_json: bool
+    machine: str,
+    unit: str | None,
+    cases: int,
+    simulator: Literal["verilator", "lanes", "amaranth"] | None,
+    whole: bool,
+    seed: int,
+    overrides: dict[str, Any],
+    as_json: bool,
 ) -> None:
     """Compare the RTL of a machine with its cycle models."""
     from hw.verify import verify as compare
 
     with progress_bar("cases") as progress:
         found = compare(
-            machine, unit=unit, cases=cases, seed=seed, overrides=overrides, progress=progress
+            machine,
+            unit=unit,
+            cases=cases,
+            seed=seed,
+            overrides=overrides,
+            progress=progress,
+            simulator=simulator,
+            whole=whole,
         )
     if as_json:
         print_json(found)

