@@ -13,7 +13,7 @@ from amaranth.hdl import Array, EnableInserter, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.fp32_adder import Fp32Adder
+from hw.arith.float_adder import Fp32Adder
 from hw.sat.uspe import OperationSignature, PartialSumSignature, WeightSignature, selector
 from sparsesim.machines.sat.array_ports import ArraySpec
 

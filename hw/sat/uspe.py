@@ -9,8 +9,8 @@ from amaranth.hdl import Array, Const, EnableInserter, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.arith.float_adder import Fp32Adder
 from hw.arith.fp16_multiplier import Fp16Multiplier
-from hw.arith.fp32_adder import Fp32Adder
 from sparsesim.machines.sat.spec import UspeSpec
 
 #: What a PE can do: `both` is the unified PE, the others are what it is compared with.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hw.arith.fp32_adder import REGISTERED_STEPS
+from hw.arith.float_adder import REGISTERED_STEPS
 from hw.sat.uspe import Uspe
 from hw.sat.uspe_reference import run_reference
 from hw.sat.uspe_stimuli import stimulus
