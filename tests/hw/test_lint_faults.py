@@ -135,7 +135,9 @@ def lint(folder: Path, *options: str) -> tuple[int, list[str]]:
         text=True,
         check=False,
     )
-    found = [line for line in done.stderr.splitlines() if re.match(r"%(Warning|Error)-", line)]
+    # Newer Verilators split WIDTH in two.
+    lines = re.sub(r"-WIDTH(TRUNC|EXPAND)", "-WIDTH", done.stderr).splitlines()
+    found = [line for line in lines if re.match(r"%(Warning|Error)-", line)]
     return done.returncode, sorted(found)
 
 
