@@ -107,6 +107,14 @@ def test_the_same_bytes_for_every_hash_seed(emitted, tmp_path, hash_seed):
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
+def test_registers_that_follow_each_other_share_a_process(emitted):
+    processes = re.split(r"^  (?=always)", (emitted / "uspe.v").read_text(), flags=re.MULTILINE)
+    alone = [text for text in processes if text.startswith("always @(posedge clk)\n")]
+    shared = [text for text in processes if text.startswith("always @(posedge clk) begin\n")]
+    assert len(alone) + len(shared) < 10
+    assert max(text.count("<=") for text in shared) > 40
+
+
 def test_the_text_is_plain(emitted):
     text = (emitted / "uspe.v").read_text(encoding="ascii")
     assert "SPDX-License-Identifier: Apache-2.0" in text
