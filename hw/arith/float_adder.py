@@ -75,7 +75,11 @@ class FloatAdder(wiring.Component):
 
         exponent = Signal(self.number.exponent_bits)
         distance = Signal(self.number.exponent_bits)
-        m.d.comb += [exponent.eq(larger.scale), distance.eq(exponent - smaller.scale)]
+        # Both differences, so that neither waits for the comparison.
+        m.d.comb += [
+            exponent.eq(larger.scale),
+            distance.eq(Mux(swap, y.scale - x.scale, x.scale - y.scale)),
+        ]
         wide = Signal(bits)
         m.d.comb += wide.eq(Cat(Const(0, 3), smaller.significand))
         # All that falls off the right end is kept as one sticky bit.

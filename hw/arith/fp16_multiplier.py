@@ -8,10 +8,13 @@ from amaranth.lib.wiring import In, Out
 
 from hw.arith.float_formats import FP16, FP32
 from hw.arith.leading_zeros import normalise
+from hw.arith.pipeline_step import step_outcome
 
-# Both significands carry 10 fraction bits, so a product whose leading one stands at bit 21 has
-# the exponent (ex - 15) + (ey - 15) + 1; FP32 adds its bias of 127.
-_EXPONENT_OFFSET = 127 - 2 * 15 + 1
+# Keeps the exponent of a normalised subnormal, 1 - zeros, from being negative.
+_OPERAND_OFFSET = 16
+# From the sum of two such exponents, each with the bias of FP16, to that of an FP32 product whose
+# leading one stands at bit 20.
+_PRODUCT_OFFSET = 127 - 2 * 15 - 2 * _OPERAND_OFFSET
 
 
 class Fp16Multiplier(wiring.Component):
@@ -25,7 +28,7 @@ class Fp16Multiplier(wiring.Component):
     Parameters
     ----------
     latency
-        1: product register. 2: operand registers, then product register.
+        1: product register. 2: registers of the normalised operands, then product register.
     """
 
     def __init__(self, latency: int = 1):
@@ -36,31 +39,43 @@ class Fp16Multiplier(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        if self.latency == 1:
-            x, y = self.x, self.y
-        else:
-            x = Signal(FP16, reset_less=True, name="operand_x")
-            y = Signal(FP16, reset_less=True, name="operand_y")
-            m.d.sync += [x.eq(self.x), y.eq(self.y)]
-
-        significands = Signal(22)
-        m.d.comb += significands.eq(x.significand * y.significand)
-        normalised, zeros = normalise(m, "significand", significands)
-        sign = x.sign ^ y.sign
+        operands = self._operands(m)
+        # Both have their leading one on top, so that the product has it at bit 21 or 20.
+        product = Signal(22)
         exponent = Signal(8)
-        m.d.comb += exponent.eq(x.scale + y.scale + _EXPONENT_OFFSET - zeros)
-        exact = Cat(Const(0, 2), normalised[:21], exponent, sign)
-
-        special = x.special | y.special
-        zero = ~significands.any()
-        with m.If(x.nan | y.nan | (special & (x.zero | y.zero))):
+        m.d.comb += [
+            product.eq(operands.significand_x * operands.significand_y),
+            exponent.eq(operands.exponent_x + operands.exponent_y + _PRODUCT_OFFSET + product[21]),
+        ]
+        fraction = Mux(product[21], product[:21], Cat(Const(0, 1), product[:20]))
+        with m.If(operands.nan):
             m.d.sync += self.product.eq(FP32.quiet_nan)
-        with m.Elif(special | zero):
-            magnitude = Mux(special, FP32.infinity, 0)
-            m.d.sync += self.product.eq(Cat(magnitude[:31], sign))
+        with m.Elif(operands.special | operands.zero):
+            magnitude = Mux(operands.special, FP32.infinity, 0)
+            m.d.sync += self.product.eq(Cat(magnitude[:31], operands.sign))
         with m.Else():
-            m.d.sync += self.product.eq(exact)
+            m.d.sync += self.product.eq(Cat(Const(0, 2), fraction, exponent, operands.sign))
         return m
+
+    def _operands(self, m):
+        """Normalise the significands, and decide on the products that are none of them."""
+        x, y = self.x, self.y
+        significand_x, zeros_x = normalise(m, "significand_x", x.significand)
+        significand_y, zeros_y = normalise(m, "significand_y", y.significand)
+        special = x.special | y.special
+        return step_outcome(
+            m,
+            "operands",
+            self.latency == 2,
+            sign=(1, x.sign ^ y.sign),
+            nan=(1, x.nan | y.nan | (special & (x.zero | y.zero))),
+            special=(1, special),
+            zero=(1, x.zero | y.zero),
+            exponent_x=(6, x.scale - zeros_x + _OPERAND_OFFSET),
+            exponent_y=(6, y.scale - zeros_y + _OPERAND_OFFSET),
+            significand_x=(11, significand_x),
+            significand_y=(11, significand_y),
+        )
 
 
 __all__ = ["Fp16Multiplier"]

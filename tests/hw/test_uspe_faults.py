@@ -44,10 +44,17 @@ FAULTS = {
         "x.magnitude < 0",
     ),
     "Inf - Inf": (*ADDER, "((smaller.exponent == self.number.exponent_max) & subtract)", "0"),
-    "product exponent": (*MULTIPLIER, "127 - 2 * 15 + 1", "127 - 2 * 15"),
+    "product exponent": (*MULTIPLIER, "127 - 2 * 15", "127 - 2 * 14"),
     "subnormal operand": (*MULTIPLIER, "x.scale", "x.exponent"),
     "Inf x 0": (*MULTIPLIER, "special & (x.zero | y.zero)", "special & y.zero"),
     "sign of the product": (*MULTIPLIER, "x.sign ^ y.sign", "x.sign | y.sign"),
+    "leading zeros of the second operand": (*MULTIPLIER, "y.scale - zeros_y", "y.scale"),
+    "exponent of a product from 2": (
+        *MULTIPLIER,
+        "_PRODUCT_OFFSET + product[21]",
+        "_PRODUCT_OFFSET",
+    ),
+    "distance of swapped operands": (*ADDER, "y.scale - x.scale", "x.scale - y.scale"),
     "accumulator index from the wrong stage": (
         *USPE,
         "accumulators[landing.acc]",
