@@ -71,11 +71,12 @@ class _Wires:
             width = rng.choice([1, 5, 8, 16, 31, 32, 33, 48, 63, 64])
             self.wire(width, f"{self.operand(width)} {operator} {self.operand(width)}")
         elif kind < 0.6:
-            operator = rng.choice(["<", "<=", ">", ">=", "==", "!="])
-            widest = 90 if "=" in operator[1:] and operator[0] in "=!" else 64
-            self.wire(
-                rng.choice([1, 1, 7]), f"{self.operand(widest)} {operator} {self.operand(widest)}"
-            )
+            operator = rng.choice(["<", "<=", ">", ">=", "==", "!=", "&&", "||"])
+            widest = 64 if operator[0] in "<>" else 90
+            left, right = self.operand(widest), self.operand(widest)
+            if operator[0] in "<>" and rng.random() < 0.3:
+                left, right = f"$signed({left})", f"$signed({right})"
+            self.wire(rng.choice([1, 1, 7]), f"{left} {operator} {right}")
         elif kind < 0.7:
             operator = rng.choice(["&", "|", "^", "!", "~", "-"])
             width = rng.randint(1, 60) if operator in "~-" else 1
@@ -120,7 +121,7 @@ class _Wires:
         """Written and read in the same clock; a word that was not written since reset reads 0."""
         rng = self.rng
         width, address_bits = rng.choice([1, 19, 70]), rng.randint(1, 4)
-        size = (1 << address_bits) - rng.randint(0, 1)
+        size = max(2, (1 << address_bits) - rng.randint(0, 1))
         read, write = (self.wire(address_bits, self.operand(address_bits)) for _ in range(2))
         data, enable = self.wire(width, self.operand(width)), self.wire(1, self.operand(1))
         there = self.wire(1, f"{name}_written >> {read}")

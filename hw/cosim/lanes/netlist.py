@@ -19,7 +19,7 @@ Bits = tuple[Bit, ...]
 
 _READ = "read_verilog design.v; hierarchy -check -top {top}; proc -noopt"
 # Operators stay words; opt and wreduce drop what nothing reads.
-_LOWER = "flatten; opt -full; wreduce; opt -full; memory_collect; opt_clean"
+_LOWER = "flatten; opt; wreduce; opt; memory_collect; opt_clean"
 
 
 class Cell(NamedTuple):
@@ -131,9 +131,9 @@ def _module(name: str, body: dict[str, Any]) -> NetlistModule:
         if cell["type"] == "$scopeinfo":
             continue
         numbers = {
-            key: int(value, 2)
+            key: int(value.replace("x", "0"), 2)  # a bit of a reset value that nothing reads is x
             for key, value in cell["parameters"].items()
-            if value and set(value) <= {"0", "1"}
+            if value and set(value) <= {"0", "1", "x"}
         }
         pins = {pin: tuple(bits) for pin, bits in cell["connections"].items()}
         cells.append(Cell(cell_name, cell["type"], numbers, pins))

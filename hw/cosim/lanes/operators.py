@@ -84,14 +84,13 @@ class WordCode(WordReader):
         return Word(f"widen_truth({truth.text})", WIDEST_WORD)
 
     def _and(self, a: Word, b: Word) -> Word:
-        width = b.width
-        ones = (1 << width) - 1
+        """Bits of both; `a` may be a mask that is wider than `b`."""
         for one, other in ((a, b), (b, a)):
             if one.constant == 0:
-                return self._constant(0, width)
-            if one.constant == ones:
+                return self._constant(0, b.width)
+            if one.constant == (1 << other.width) - 1:
                 return other
-        return Word(f"({a.text} & {b.text})", width)
+        return Word(f"({a.text} & {b.text})", b.width)
 
     def _or(self, a: Word, b: Word) -> Word:
         for one, other in ((a, b), (b, a)):
@@ -181,17 +180,13 @@ class WordCode(WordReader):
             elif cell.type in ("$logic_and", "$logic_or"):
                 join = self._and if cell.type == "$logic_and" else self._or
                 truth = join(truth, self._any_bit(cell.pins["B"]))
-        return self._number(truth, last)
+        return self._alone(truth, last)
 
-    def _number(self, truth: Word, width: int) -> Word:
-        """A truth value as a number of `width` bits."""
-        if width == 1:
-            return truth
-        if truth.constant is not None:
-            return self._constant(truth.constant, width)
-        if width <= STORED_BITS:
-            return Word(f"({truth.text} & {self._splat(1)})", width)
-        return Word(f"(widen_truth({truth.text}) & {self._splat(1, self._wide)})", width)
+    def _alone(self, truth: Word, width: int) -> Word:
+        """A result of one bit; Yosys has cut the zeros above it."""
+        if width > 1:
+            raise self._unsupported(f"a truth value of {width} bits")
+        return truth
 
     def _write_compare(self, cell: Cell, _first: int, last: int) -> Word:
         width = max(len(cell.pins["A"]), len(cell.pins["B"]))
@@ -200,7 +195,7 @@ class WordCode(WordReader):
             chunks = range(0, width, WIDEST_WORD)
             same = [self._same(a[i : i + WIDEST_WORD], b[i : i + WIDEST_WORD]) for i in chunks]
             truth = reduce(self._and, same)
-            return self._number(self._not(truth) if cell.type in ("$ne", "$nex") else truth, last)
+            return self._alone(self._not(truth) if cell.type in ("$ne", "$nex") else truth, last)
         left, right = self.word(a), self.word(b)
         if cell.parameters["A_SIGNED"] and cell.parameters["B_SIGNED"]:
             top = self._constant(1 << (width - 1), width)
@@ -214,7 +209,7 @@ class WordCode(WordReader):
             )
         else:
             truth = Word(f"{'below' if strict else 'at_most'}({left.text}, {right.text})", 1)
-        return self._number(truth, last)
+        return self._alone(truth, last)
 
     def _same(self, a: Bits, b: Bits) -> Word:
         if len(a) == 1:
