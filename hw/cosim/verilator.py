@@ -39,15 +39,10 @@ def missing_tool() -> str | None:
 
 
 class VerilatorSimulation(CompiledSimulation):
-    """Verilator's C++ of a unit, compiled.
+    """Verilator's C++ of a unit, compiled."""
 
-    Instances of the modules named in `once` share one compiled module: a large array is built in a
-    fifth of the time, and runs at less than half the speed.
-    """
-
-    def __init__(self, verilog: str, top: str, ports: Sequence[Port], once: Sequence[str] = ()):
+    def __init__(self, verilog: str, top: str, ports: Sequence[Port]):
         self.name = _version()
-        self._once = once
         super().__init__(verilog, top, ports)
 
     def _compile(self, folder: Path, verilog: str, top: str) -> Path:
@@ -60,15 +55,12 @@ class VerilatorSimulation(CompiledSimulation):
             sample="\n".join(_sample(field) for field in self.outputs.fields),
         )
         (folder / "shim.cpp").write_text(shim, encoding="utf-8")
-        blocks = "".join(f'hier_block -module "{module}"\n' for module in self._once)
-        (folder / "once.vlt").write_text(f"`verilator_config\n{blocks}", encoding="utf-8")
         done = subprocess.run(
             [
                 *("verilator", "--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--build"),
                 *("--x-initial", "fast", "--top-module", top, "--exe", "shim.cpp"),
                 # What runs once (OPT_SLOW) is compiled as it is: it is half of a large unit's text.
                 *("-CFLAGS", "-fPIC", "-MAKEFLAGS", "OPT_FAST=-O2", "-LDFLAGS", "-shared"),
-                *(["--hierarchical", "once.vlt"] if self._once else []),
                 *("-o", "unit.so", f"{top}.v"),
             ],
             cwd=folder,
