@@ -101,7 +101,7 @@ def test_random_operators_equal_icarus(seed, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("iverilog"), reason="iverilog is not installed")
-@pytest.mark.parametrize("seed", range(100, 112))
+@pytest.mark.parametrize("seed", range(100, 106))
 def test_random_operators_equal_icarus_in_many_designs(seed, tmp_path):
     assert differences_from_icarus(seed, tmp_path) == 0
 
@@ -118,7 +118,7 @@ def array(rows, cols):
 
 @pytest.mark.slow
 @needs_verilator
-@pytest.mark.parametrize("shape", [(1, 1), (2, 9)])
+@pytest.mark.parametrize("shape", [(2, 9)])
 def test_an_array_fed_with_noise_equals_verilator(shape):
     verilog, ports = array(*shape)
     with (
