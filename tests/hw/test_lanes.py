@@ -34,6 +34,9 @@ pytestmark = pytest.mark.skipif(
 needs_verilator = pytest.mark.skipif(
     verilator.missing_tool() is not None, reason=f"{verilator.missing_tool()} is not installed"
 )
+needs_icarus = pytest.mark.skipif(
+    shutil.which("iverilog") is None, reason="iverilog is not installed"
+)
 
 # A sum of 96 bits; an arithmetic shift of 65: refused (below).
 _WIDE = {"exact_mac", "spu"}
@@ -93,14 +96,14 @@ def differences_from_icarus(seed, folder, statements=24):
     return int((seen[1:] != expected[1:]).sum())
 
 
-@pytest.mark.skipif(not shutil.which("iverilog"), reason="iverilog is not installed")
+@needs_icarus
 @pytest.mark.parametrize("seed", range(2))
 def test_random_operators_equal_icarus(seed, tmp_path):
     assert differences_from_icarus(seed, tmp_path, 16) == 0
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("iverilog"), reason="iverilog is not installed")
+@needs_icarus
 @pytest.mark.parametrize("seed", range(100, 106))
 def test_random_operators_equal_icarus_in_many_designs(seed, tmp_path):
     assert differences_from_icarus(seed, tmp_path) == 0
@@ -175,6 +178,110 @@ def grid(rows, cols):
     return _GRID + "\n".join([*text, "endmodule"])
 
 
+_EDGES = """
+wire [95:0] c; assign c = {a, b[62:0]};
+wire [7:0] one; assign one = c >> s;
+wire [47:0] two; assign two = c >> t;
+wire [20:0] three; assign three = b[20:0] << (b[39:0] & {{34{s}}, 6'h3f});
+wire [69:0] sum; assign sum = a + b;
+assign y = {a[32], 3'b0, b[64], one, two, three};
+assign z = sum[63:0];
+"""
+
+
+def table(name, width):
+    """A case of constants, which Yosys makes a memory that nobody writes."""
+    rows = " ".join(f"5'd{i}: {name} = {(i * 7919 + 13) % (1 << width)};" for i in range(32))
+    return f"reg [{width - 1}:0] {name}; always @* case (t[4:0]) {rows} endcase\n"
+
+
+def against_icarus(text, ports, folder):
+    """Different words of 200 clocks of noise."""
+    with LaneSimulation(text, "top", ports) as simulation:
+        rows = noise(simulation, 200, 1)
+        seen = simulation.run(rows)
+        words = (simulation.inputs, simulation.outputs)
+        expected = icarus_response(text, "top", *words, rows, folder)
+    assert len(np.unique(seen, axis=0)) > 40
+    return int((seen[1:] != expected[1:]).sum())
+
+
+def module(body, ports):
+    ports = ports_of(ports)
+    declared = "".join(f"{p.direction} [{p.width - 1}:0] {p.name};\n" for p in ports)
+    names = ", ".join(port.name for port in ports)
+    return f"module top(clk, rst, {names}); input clk, rst;\n{declared}{body}\nendmodule\n"
+
+
+@needs_icarus
+def test_words_of_one_bit_far_shifts_and_tables_equal_icarus(tmp_path):
+    ports = "a:33 b:65 s:1 t:7 y:-82 z:-64 r:-19"
+    text = _EDGES + table("rom", 16) + table("odd", 1) + "assign r = {odd, 1'b0, odd, rom};"
+    assert against_icarus(module(text, ports), ports_of(ports), tmp_path) == 0
+
+
+@needs_icarus
+def test_a_chain_of_300_operators_equals_icarus(tmp_path):
+    ports = "a:8 b:40 y:-8"
+    body = "wire [7:0] w0; assign w0 = a;\n" + "\n".join(
+        f"wire [7:0] w{i + 1}; assign w{i + 1} = (w{i} + b[{i % 30 + 7}:{i % 30}]) ^ {i % 7 + 9};"
+        for i in range(300)
+    )
+    text = module(f"{body}\nassign y = w300;", ports)
+    assert against_icarus(text, ports_of(ports), tmp_path) == 0
+
+
+# Outputs that are computed from an input, and two that are the same register.
+_COMPUTED = "assign e = x & {8{en}}; assign f = z ^ {8{en}};"
+_SAME = "assign e = x; assign f = x;"
+
+
+@needs_icarus
+@pytest.mark.parametrize("outputs", [_COMPUTED, _SAME])
+def test_chains_that_begin_anew_equal_icarus(outputs, tmp_path):
+    pe = (
+        "module pe(clk, rst, en, u, v, e, f); input clk, rst, en; input [7:0] u, v;\n"
+        "output [7:0] e, f; reg [7:0] x, z; always @(posedge clk) if (rst) {x, z} <= 0; else\n"
+        f"begin x <= u + (v ^ 3); z <= v + x; end {outputs} endmodule\n"
+    )
+    body = "".join(
+        f"wire [7:0] e{i}, f{i}; pe pe_{i}(.clk(clk), .rst(rst), .en(en), "
+        + (f".u(e{i - 1}), .v(f{i - 1})" if i % 5 else f".u(a + {i}), .v(b - {i})")
+        + f", .e(e{i}), .f(f{i}));\n"
+        for i in range(17)
+    )
+    folded = " ^ ".join(f"((e{i} + {i}) ^ (f{i} >> {i % 8}))" for i in range(17))
+    ports = "en:1 a:8 b:8 y:-8"
+    text = pe + module(f"{body}assign y = {folded};", ports)
+    assert against_icarus(text, ports_of(ports), tmp_path) == 0
+
+
+_LEAF = (
+    "module leaf(clk, rst, d, o, Q); input clk, rst; input [7:0] d, o; output reg [7:0] Q;\n"
+    "always @(posedge clk) if (rst) Q <= 0; else Q <= d + 1; endmodule\n"
+)
+
+
+@needs_icarus
+def test_parts_that_are_open_unread_or_below_others_equal_icarus(tmp_path):
+    text = (
+        _LEAF + "module \\b.o*x/ (clk, rst, d, Q); input clk, rst; input [7:0] d; output [7:0] Q;\n"
+        "wire [7:0] w; leaf l(.clk(clk), .rst(rst), .d(d ^ 8'h5a), .Q(w)); assign Q = w * 3;\n"
+        "endmodule\n"
+        "module box(clk, rst, d, Q); input clk, rst; input [7:0] d; output [7:0] Q;\n"
+        "wire [7:0] w; leaf l(.clk(clk), .rst(rst), .d(d), .o(), .Q(w)); assign Q = ~w;\n"
+        "endmodule\n"
+        "module unread(clk, d, Q); input clk, d; output Q; assign Q = !d; endmodule\n"
+    )
+    body = (
+        "wire [7:0] p, q, r, s, t; unread u1(clk, a[0],), u2(clk, b[0],);\n"
+        "box b1(clk, rst, a, p), b2(clk, rst, p ^ b, q); leaf l1(clk, rst, q, b, r);\n"
+        "\\b.o*x/ c1 (clk, rst, r, s), c2 (clk, rst, s ^ b, t); assign y = t;"
+    )
+    ports = "a:8 b:8 y:-8"
+    assert against_icarus(text + module(body, ports), ports_of(ports), tmp_path) == 0
+
+
 def test_a_systolic_grid_is_read_at_fixed_offsets():
     netlist = read_netlist(grid(3, 11), "top")
     assert list(netlist.parts) == ["pe"]
@@ -213,6 +320,19 @@ def ports_of(text):
         ("always @(posedge clk) y <= b << a;", "a left shift of 70 bits"),
         ("always @(posedge clk) y <= b + a;", "an operand of 70 bits"),
         ("always @(posedge clk) y <= $signed(a) >>> a[2:0];", "an arithmetic shift"),
+        ("always @(posedge b[0]) y <= a;", "a register with another clock than clk"),
+        ("always @* y = clk;", "a clock that is also data"),
+        ("wire [7:0] w; assign w = {w[6:0], a[0]} ^ a; always @* y = w;", "a combinational loop"),
+        ("always @* y = q;\nreg [7:0] q; initial q = 5; always @(posedge clk) q <= q + a;", "of q"),
+        (
+            "reg [7:0] m [0:3]; always @(negedge clk) m[a[1:0]] <= b; always @* y = m[b[1:0]];",
+            "a memory with a falling clock",
+        ),
+        (
+            "reg [7:0] m [4:7]; always @(posedge clk) m[{1'b1, a[1:0]}] <= b;\n"
+            "always @* y = m[{1'b1, b[1:0]}];",
+            "a memory that does not begin at address 0",
+        ),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(body, message):

@@ -82,6 +82,9 @@ def lay_out(netlist: Netlist, wiring: Wiring) -> Layout:
         if cell.type in instances:
             instances[cell.type].append(cell)
     for cells in instances.values():
+        for cell in cells:
+            if CLOCK.name in cell.pins:
+                wiring.check_clock(f"instance {cell.name}", cell.pins[CLOCK.name])
         cells.sort(key=lambda cell: _in_order(cell.name))
     fed = {
         field: [_source(netlist, wiring, field, cell) for cell in instances[part]]

@@ -1,6 +1,8 @@
-"""Memories of a netlist module: their size, and the C++ that writes them."""
+"""Memories of a netlist module: their size, what they begin with, and the C++ that writes them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from hw.cosim.lanes.netlist import Cell
 from hw.cosim.lanes.operators import WordCode
@@ -10,6 +12,33 @@ from hw.cosim.lanes.wiring import STORED_BITS, memory_address, word_slice
 def memory_size(memory: Cell) -> tuple[int, int]:
     """Words (all that the address can name) and 32-bit words in each."""
     return 1 << memory.parameters["ABITS"], -(-memory.parameters["WIDTH"] // STORED_BITS)
+
+
+def memory_start(memory: Cell, name: str) -> Iterable[str]:
+    """A table of the words that a memory begins with, where they are not all zeros (a ROM)."""
+    chunks = memory_size(memory)[1]
+    if not memory.parameters["INIT"]:
+        return
+    words = ", ".join(
+        f"{{{', '.join(f'{_chunk(memory, word, chunk):#x}u' for chunk in range(chunks))}}}"
+        for word in range(memory.parameters["SIZE"])
+    )
+    yield f"static const uint32_t {name}_start[][{chunks}] = {{{words}}};"
+
+
+def _chunk(memory: Cell, word: int, chunk: int) -> int:
+    width = memory.parameters["WIDTH"]
+    size = min(STORED_BITS, width - STORED_BITS * chunk)
+    bits = memory.parameters["INIT"] >> (width * word + STORED_BITS * chunk) & ((1 << size) - 1)
+    return 0xFFFFFFFF * bits if size == 1 else bits  # one bit is a truth value
+
+
+def memory_cleared(memory: Cell, name: str, in_lanes: bool = False) -> Iterable[str]:
+    """The statements before the first clock; a part's memory has words in each lane."""
+    yield f"memset({name}, 0, sizeof {name});"
+    if memory.parameters["INIT"]:
+        each, place = (f"for (auto& one : {name}) ", "one") if in_lanes else ("", name)
+        yield f"{each}memcpy({place}, {name}_start, sizeof {name}_start);"
 
 
 def memory_writes(code: WordCode, cell: Cell, memory: str, lanes: bool) -> list[str]:
@@ -43,4 +72,4 @@ def memory_writes(code: WordCode, cell: Cell, memory: str, lanes: bool) -> list[
     return lines
 
 
-__all__ = ["memory_size", "memory_writes"]
+__all__ = ["memory_cleared", "memory_size", "memory_start", "memory_writes"]

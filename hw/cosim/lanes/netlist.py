@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,9 @@ Bits = tuple[Bit, ...]
 _READ = "read_verilog design.v; hierarchy -check -top {top}; proc -noopt"
 # Operators stay words; opt and wreduce drop what nothing reads.
 _LOWER = "flatten; opt; wreduce; opt; memory_collect; opt_clean"
+
+#: Names that Yosys takes for themselves where it takes patterns.
+_PLAIN_NAME = re.compile(r"\w+", re.ASCII)
 
 
 class Cell(NamedTuple):
@@ -58,7 +62,8 @@ def read_netlist(verilog: str, top: str) -> Netlist:
     """Read a Verilog text, optimise it as words and dissolve its hierarchy but for the parts.
 
     Raises:
-        SparseSimError: Yosys refused the text (its first error follows).
+        SparseSimError: Yosys refused the text (its first error follows), or a register begins with
+            another value than zero.
     """
     with tempfile.TemporaryDirectory(prefix="netlist-") as name:
         folder = Path(name)
@@ -69,7 +74,9 @@ def read_netlist(verilog: str, top: str) -> Netlist:
         keep = f"setattr -mod -set keep_hierarchy 1 {' '.join(parts)}; " if parts else ""
         design = _modules(_yosys(folder, f"{read}; {keep}{_LOWER}; write_json out.json", top))
     modules = {name: _module(name, body) for name, body in design.items()}
-    return Netlist(modules[top], {name: modules[name] for name in parts})
+    placed_in_top = {cell.type for cell in modules[top].cells}  # nothing reads the others
+    used = {name: modules[name] for name in parts if name in placed_in_top}
+    return Netlist(_connected(modules[top], used), used)
 
 
 def _yosys(folder: Path, script: str, top: str) -> dict[str, Any]:
@@ -115,16 +122,39 @@ def _repeated(placed: dict[str, Counter[str]], top: str) -> list[str]:
 
     def outermost(module: str) -> Iterator[str]:
         for child in placed[module]:
-            if totals[child] > 1 and all(most <= 1 for c in below(child) for most in c.values()):
+            once = all(most <= 1 for inner in below(child) for most in inner.values())
+            if totals[child] > 1 and once and _PLAIN_NAME.fullmatch(child):
                 yield child
             else:
                 yield from outermost(child)
 
     count(top, 1)
-    return list(dict.fromkeys(outermost(top)))
+    found = dict.fromkeys(outermost(top))
+    inside = {child for module in found for placed_here in below(module) for child in placed_here}
+    return [module for module in found if module not in inside]
+
+
+def _connected(top: NetlistModule, parts: dict[str, NetlistModule]) -> NetlistModule:
+    """The top module with bits "x" on the inputs of parts that it leaves open."""
+    cells = []
+    for cell in top.cells:
+        if cell.type in parts:
+            open_pins: dict[str, Bits] = {
+                pin: ("x",) * len(bits)
+                for pin, bits in parts[cell.type].inputs.items()
+                if not cell.pins.get(pin)
+            }
+            cell = cell._replace(pins=cell.pins | open_pins)
+        cells.append(cell)
+    return top._replace(cells=cells)
 
 
 def _module(name: str, body: dict[str, Any]) -> NetlistModule:
+    for wire, net in body["netnames"].items():
+        if "1" in net["attributes"].get("init", ""):
+            raise SparseSimError(
+                f"{name}: the initial value of {wire} cannot be simulated in lanes"
+            )
     ports = body["ports"]
     cells = []
     for cell_name, cell in body["cells"].items():

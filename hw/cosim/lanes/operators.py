@@ -106,9 +106,6 @@ class WordCode(WordReader):
                 return other
         return Word(f"({a.text} ^ {b.text})", b.width)
 
-    def _zero(self, width: int) -> str:
-        return self._splat(0, self._narrow if width <= STORED_BITS else self._wide)
-
     def _masks(self, bits: Bits) -> Iterable[tuple[Word, int]]:
         """The words that hold the bits that are not constant, and which of their bits are asked."""
         asked: dict[Word, int] = {}
@@ -219,7 +216,7 @@ class WordCode(WordReader):
                 return self._not(self._any_bit(other))
         return Word(f"equal({self.word(a).text}, {self.word(b).text})", 1)
 
-    def _write_arithmetic(self, cell: Cell, _first: int, last: int) -> Word:
+    def _write_arithmetic(self, cell: Cell, first: int, last: int) -> Word:
         a = self.word(self._operand(cell, "A", last))
         if cell.type == "$neg":
             a, b, sign = self._constant(0, last), a, "-"
@@ -228,7 +225,10 @@ class WordCode(WordReader):
             sign = {"$add": "+", "$sub": "-", "$mul": "*"}[cell.type]
         if last == 1:
             return self._and(a, b) if sign == "*" else self._xor(a, b)
-        return self._cut(f"{a.text} {sign} {b.text}", last)
+        text = f"{a.text} {sign} {b.text}"
+        if first:  # the second word of a result that is wider than 64 bits
+            return Word(f"narrow(({text}) >> {first})", last - first)
+        return self._cut(text, last)
 
     def _cut(self, text: str, width: int) -> Word:
         """A result whose bits above `width` may not be zero."""
@@ -249,17 +249,15 @@ class WordCode(WordReader):
         if inner > WIDEST_WORD:
             if left:
                 raise self._unsupported(f"a left shift of {inner} bits")
-            return self._shift_far(bits[first:], by, width)
-        a, amount = self.word(bits), self.word(by)
-        size = STORED_BITS if inner <= STORED_BITS else WIDEST_WORD
-        by_text = amount.text if amount.width > 1 else f"({amount.text} & {self._splat(1)})"
+            if width <= STORED_BITS:
+                return self._shift_far(bits[first:], by, width)
+            low, high = (self._shift_far(bits[i:], by, STORED_BITS).text for i in (0, STORED_BITS))
+            return self._cut(f"widen({low}) | (widen({high}) << {STORED_BITS})", width)
+        near = 5 if inner <= STORED_BITS else 6
         move = "shift_left" if left else "shift_right"
-        if 1 << len(by) <= size:
-            text = f"{move}({a.text}, {by_text})"
-        else:
-            near = f"at_most({by_text}, {self._splat(size - 1)})"
-            moved = f"{move}({a.text}, {by_text} & {self._splat(size - 1)})"
-            text = f"select({near}, {moved}, {self._zero(inner)})"
+        moved = f"{move}({self.word(bits).text}, {self._number(by[:near])})"
+        far = self._any_bit(by[near:])
+        text = self._select(far, self._constant(0, inner), Word(moved, inner)).text
         if inner > STORED_BITS >= width:
             text = f"narrow({text})"
         return self._cut(text, width) if left or width < inner else Word(text, width)
@@ -286,11 +284,15 @@ class WordCode(WordReader):
                 ]
             return table[0]  # the others are out of reach of `by`
 
-        amount = self.word(low)
+        amount = self._number(low)
         if crosses:
             pair = f"(widen({chosen(0).text}) | (widen({chosen(1).text}) << {STORED_BITS}))"
-            return self._cut(f"narrow(shift_right({pair}, {amount.text}))", width)
-        return self._cut(f"shift_right({chosen(0).text}, {amount.text})", width)
+            return self._cut(f"narrow(shift_right({pair}, {amount}))", width)
+        return self._cut(f"shift_right({chosen(0).text}, {amount})", width)
+
+    def _number(self, bits: Bits) -> str:
+        """The value of a few bits as a number; one alone would be a truth value."""
+        return self.word((*bits, "0")).text
 
     def _write_mux(self, cell: Cell, first: int, last: int) -> Word:
         pins = cell.pins

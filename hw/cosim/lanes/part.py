@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from hw.cosim.lanes.layout import WIDEST_VECTOR, Field, Gathered, Layout, Uniform, fields
-from hw.cosim.lanes.memories import memory_size, memory_writes
+from hw.cosim.lanes.memories import memory_cleared, memory_size, memory_start, memory_writes
 from hw.cosim.lanes.netlist import Bit, Bits, Cell, NetlistModule
 from hw.cosim.lanes.operators import WordCode
 from hw.cosim.lanes.wiring import StoredWord, Wiring, word_slice
@@ -36,13 +36,14 @@ class PartCode:
         self._memories = self._wiring.memories()
         self.lanes = layout.blocks(module.name) * WIDEST_VECTOR
         self._place = {register.stored: i for i, register in enumerate(self._registers)}
-        #: Output fields that are a register, and those that are computed.
+        #: Output fields that are a register (one of each: free lanes hold what a field is fed from
+        #: outside), and those that are computed.
         self.held: dict[Field, int] = {}
         self.computed: dict[Field, Bits] = {}
         for field in fields(self.name, self._module, "outputs"):
             bits = word_slice(self._module.outputs[field.port], field.chunk)
             word = self._wiring.whole_word(bits)
-            if word in self._place:
+            if word in self._place and self._place[word] not in self.held.values():
                 self.held[field] = self._place[word]
             else:
                 self.computed[field] = bits
@@ -88,21 +89,16 @@ class PartCode:
             yield f"alignas(64) static uint32_t {self.prefix}_{what}[{max(1, size)}];"
         yield f"static uint32_t *{self.prefix}_now, *{self.prefix}_next;"
         for i, memory in enumerate(self._memories):
-            yield f"static uint32_t {self.prefix}_memory{i}{self._memory_shape(memory)};"
-
-    def _memory_shape(self, memory: Cell) -> str:
-        words, chunks = memory_size(memory)
-        return f"[{self.lanes}][{words}][{chunks}]"
+            words, chunks = memory_size(memory)
+            name = f"{self.prefix}_memory{i}"
+            yield f"static uint32_t {name}[{self.lanes}][{words}][{chunks}];"
+            yield from memory_start(memory, name)
 
     def cleared(self) -> Iterable[str]:
-        arrays = [
-            "state",
-            "outputs",
-            "gathered",
-            *(f"memory{i}" for i in range(len(self._memories))),
-        ]
-        for what in arrays:
+        for what in ("state", "outputs", "gathered"):
             yield f"memset({self.prefix}_{what}, 0, sizeof {self.prefix}_{what});"
+        for i, memory in enumerate(self._memories):
+            yield from memory_cleared(memory, f"{self.prefix}_memory{i}", in_lanes=True)
         half = len(self._registers) * self._layout.length
         yield f"{self.prefix}_now = {self.prefix}_state;"
         yield f"{self.prefix}_next = {self.prefix}_state + {half};"

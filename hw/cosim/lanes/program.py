@@ -6,18 +6,22 @@ the next state of everything, from the state before.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
-from hw.cosim.lanes.layout import Field, Neighbour, Uniform, lay_out
-from hw.cosim.lanes.memories import memory_size, memory_writes
+from hw.cosim.lanes.layout import Field, Gathered, Neighbour, Uniform, lay_out
+from hw.cosim.lanes.memories import memory_cleared, memory_size, memory_start, memory_writes
 from hw.cosim.lanes.netlist import Bits, Cell, Netlist
 from hw.cosim.lanes.operators import WordCode
 from hw.cosim.lanes.part import PartCode
 from hw.cosim.lanes.wiring import STORED_BITS, StoredWord, Wiring, word_slice
 from hw.cosim.trace_words import PortField, WordRow
 from sparsesim.errors import SparseSimError
+
+#: Python calls that follow a chain of operators down: some ten each.
+_DEEPEST = 20_000
 
 
 def lane_program(netlist: Netlist, inputs: WordRow, outputs: WordRow) -> str:
@@ -32,7 +36,14 @@ def lane_program(netlist: Netlist, inputs: WordRow, outputs: WordRow) -> str:
         SparseSimError: the design has a cell that this simulator has no code for, more than one
             clock edge, or a combinational path from one instance of a part to another.
     """
-    return _Program(netlist, inputs, outputs).text()
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(usual, _DEEPEST))
+    try:
+        return _Program(netlist, inputs, outputs).text()
+    except RecursionError:
+        raise SparseSimError(f"{netlist.top.name}: its chains of operators are too long") from None
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 class _Sink(NamedTuple):
@@ -43,6 +54,13 @@ class _Sink(NamedTuple):
 
     def write(self, text: str, width: int) -> str:
         return f"{self.element} = {text}{' & 1' if self.leaves and width == 1 else ''};"
+
+
+class _Value(NamedTuple):
+    """Bits of the top module, and the computed field in whose free lanes they are then written."""
+
+    bits: Bits
+    after: Field | None = None
 
 
 #: What becomes known in one go: output fields by part, then values of the top module.
@@ -72,11 +90,11 @@ class _Program:
         for i, memory in enumerate(self._memories):
             words, chunks = memory_size(memory)
             declared.append(f"static uint32_t top_memory{i}[{words}][{chunks}];")
+            declared += memory_start(memory, f"top_memory{i}")
         cleared = [line for part in self.parts.values() for line in part.cleared()]
         cleared.append("memset(top_state, 0, sizeof top_state);")
-        cleared += [
-            f"memset(top_memory{i}, 0, sizeof top_memory{i});" for i in range(len(self._memories))
-        ]
+        for i, memory in enumerate(self._memories):
+            cleared += memory_cleared(memory, f"top_memory{i}")
         words_in, words_out = self._rows
         run = [
             'extern "C" void run(uint64_t clocks, const uint32_t* in, uint32_t* out) {',
@@ -130,7 +148,10 @@ class _Program:
     def _order(self) -> Iterable[_Round]:
         """Rounds of outputs and values; each needs the rounds before only."""
         writes = self._top_values()
-        needs_of_value = {bits: self._fields_below(bits) for bits in writes}
+        needs_of_value = {
+            value: self._fields_below(value.bits) | ({value.after} if value.after else set())
+            for value in writes
+        }
         values_of_input = self._values_of_inputs()
         done: set[Field] = {field for part in self.parts.values() for field in part.held}
         open_fields = {
@@ -145,24 +166,24 @@ class _Program:
             for field in [f for group in ready_fields.values() for f in group]:
                 del open_fields[field]
                 done.add(field)
-            ready = [bits for bits in open_values if needs_of_value[bits] <= done]
+            ready = [value for value in open_values if needs_of_value[value] <= done]
             if not ready and not ready_fields:
                 stuck = next(iter(open_fields), None)
                 at = f"{stuck.part}.{stuck.port}" if stuck else self.netlist.top.name
                 raise SparseSimError(f"{at}: a combinational path runs from instance to instance")
-            yield ready_fields, [(bits, open_values.pop(bits)) for bits in ready]
+            yield ready_fields, [(value.bits, open_values.pop(value)) for value in ready]
 
     def _is_fed(
         self,
         field: Field,
         done: set[Field],
-        open_values: dict[Bits, list[_Sink]],
-        values_of_input: dict[Field, list[Bits]],
+        open_values: dict[_Value, list[_Sink]],
+        values_of_input: dict[Field, list[_Value]],
     ) -> bool:
         feed = self.layout.feeds[field]
         if isinstance(feed, Neighbour) and feed.field not in done:
             return False
-        return not any(bits in open_values for bits in values_of_input[field])
+        return not any(value in open_values for value in values_of_input[field])
 
     def _fields_below(self, bits: Bits) -> frozenset[Field]:
         """The outputs of parts that a value of the top module is computed from."""
@@ -174,19 +195,27 @@ class _Program:
             if w.owner and cells[w.owner].type in self.parts
         )
 
-    def _values_of_inputs(self) -> dict[Field, list[Bits]]:
+    def _values_of_inputs(self) -> dict[Field, list[_Value]]:
         return {
-            field: [feed.bits] if isinstance(feed, Uniform) else [o.bits for o in feed.outside]
+            field: [_Value(feed.bits)]
+            if isinstance(feed, Uniform)
+            else [self._outside_value(feed, outside.bits) for outside in feed.outside]
             for field, feed in self.layout.feeds.items()
         }
 
-    def _top_values(self) -> dict[Bits, list[_Sink]]:
+    def _outside_value(self, feed: Neighbour | Gathered, bits: Bits) -> _Value:
+        if isinstance(feed, Neighbour) and feed.field in self.parts[feed.field.part].computed:
+            return _Value(bits, feed.field)
+        return _Value(bits)
+
+    def _top_values(self) -> dict[_Value, list[_Sink]]:
         """Values of the top module, and the inputs of instances and outputs they are written to."""
-        sinks: dict[Bits, list[_Sink]] = {}
+        sinks: dict[_Value, list[_Sink]] = {}
         for field, feed in self.layout.feeds.items():
             part = self.parts[field.part]
             if isinstance(feed, Uniform):
-                sinks.setdefault(feed.bits, []).append(_Sink(part.input_word(field, ""), False))
+                sink = _Sink(part.input_word(field, ""), False)
+                sinks.setdefault(_Value(feed.bits), []).append(sink)
                 continue
             for lane, bits in feed.outside:
                 at = f"({lane})"
@@ -198,12 +227,13 @@ class _Program:
                     word = source.word_of(feed.field, at)
                 else:
                     word = part.input_word(field, at)
-                sinks.setdefault(bits, []).append(_Sink(word, False))
+                value = self._outside_value(feed, bits)
+                sinks.setdefault(value, []).append(_Sink(word, False))
         for port, bits in self.netlist.top.outputs.items():
             _, offset, words = self._outputs[port]
             for chunk in range(words):
                 sink = _Sink(f"out[{offset + chunk}]", True)
-                sinks.setdefault(word_slice(bits, chunk), []).append(sink)
+                sinks.setdefault(_Value(word_slice(bits, chunk)), []).append(sink)
         return sinks
 
     def _read(self, word: StoredWord) -> str:
@@ -218,9 +248,9 @@ class _Program:
     @staticmethod
     def _input(field: PortField, chunk: int) -> str:
         text = f"in[{field.offset + chunk}]"
-        if field.port.width == 1:
-            return f"-({text} & 1)"
         bits = min(STORED_BITS, field.port.width - STORED_BITS * chunk)
+        if bits == 1:
+            return f"-({text} & 1)"
         return text if bits == STORED_BITS else f"({text} & {(1 << bits) - 1:#x}u)"
 
     def _read_memory(self, cell: Cell, address: str, names: Sequence[str]) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from hw.component_ports import CLOCK
 from hw.cosim.lanes.netlist import Bit, Bits, Cell, NetlistModule
 from sparsesim.errors import SparseSimError
 
@@ -41,7 +42,8 @@ class Wiring:
         self.module = module
         self.cells = {cell.name: cell for cell in module.cells}
         self._drivers: dict[Bit, tuple[str, str, int]] = {}
-        self._below: dict[str, frozenset[StoredWord]] = {}
+        self._below: dict[tuple[str, str, int], frozenset[StoredWord] | None] = {}
+        self._clock = module.inputs.get(CLOCK.name)
         for port, bits in module.inputs.items():
             self._drive("", port, bits)
         for cell in module.cells:
@@ -59,12 +61,27 @@ class Wiring:
         """The cell (or "" for the module's inputs), the pin and the bit's place in it.
 
         Raises:
-            SparseSimError: nothing drives it.
+            SparseSimError: nothing drives it, or it is the clock.
         """
-        try:
-            return self._drivers[bit]
-        except KeyError:
-            raise SparseSimError(f"{self.module.name}: wire {bit} has no driver") from None
+        if bit not in self._drivers:
+            raise SparseSimError(f"{self.module.name}: wire {bit} has no driver")
+        if (bit,) == self._clock:
+            raise self.unsupported("a clock that is also data")
+        return self._drivers[bit]
+
+    def unsupported(self, what: str) -> SparseSimError:
+        return SparseSimError(f"{self.module.name}: {what} cannot be simulated in lanes")
+
+    def check_clock(self, what: str, clock: Bits, rising: bool = True) -> None:
+        """Refuse what is not clocked by the rising edge of the module's clock.
+
+        Raises:
+            SparseSimError: `what` has another clock.
+        """
+        if not rising:
+            raise self.unsupported(f"{what} with a falling clock")
+        if clock != self._clock:
+            raise self.unsupported(f"{what} with another clock than {CLOCK.name}")
 
     def is_stored(self, owner: str) -> bool:
         """Whether the outputs of a cell are stored: they are read, not computed."""
@@ -77,19 +94,34 @@ class Wiring:
         """The words of all registers.
 
         Raises:
-            SparseSimError: a register that is not clocked by the rising edge.
+            SparseSimError: a register that is not clocked by the rising edge of the clock.
         """
         found = []
         for cell in self.module.cells:
             if cell.type in _REGISTERS:
-                if cell.parameters["CLK_POLARITY"] != 1:
-                    raise SparseSimError(f"{self.module.name}: a register with a falling clock")
+                rising = cell.parameters["CLK_POLARITY"] == 1
+                self.check_clock("a register", cell.pins["CLK"], rising)
                 width = len(cell.pins["Q"])
                 found += [Register(cell, chunk) for chunk in range(-(-width // STORED_BITS))]
         return found
 
     def memories(self) -> list[Cell]:
-        return [cell for cell in self.module.cells if cell.type == "$mem_v2"]
+        """The memories.
+
+        Raises:
+            SparseSimError: a memory that is not written at the rising edge of the clock, or that
+                does not begin at address 0.
+        """
+        found = [cell for cell in self.module.cells if cell.type == "$mem_v2"]
+        for cell in found:
+            if cell.parameters["OFFSET"]:
+                raise self.unsupported("a memory that does not begin at address 0")
+            for port in range(cell.parameters["WR_PORTS"]):
+                if not cell.parameters["WR_CLK_ENABLE"] >> port & 1:
+                    raise self.unsupported("a memory written without a clock")
+                rising = bool(cell.parameters["WR_CLK_POLARITY"] >> port & 1)
+                self.check_clock("a memory", cell.pins["WR_CLK"][port : port + 1], rising)
+        return found
 
     def whole_word(self, bits: Bits) -> StoredWord | None:
         """The stored word that these bits are, in order and without a rest, or None."""
@@ -103,7 +135,11 @@ class Wiring:
         return StoredWord(owner, pin, index // STORED_BITS) if source[index:last] == bits else None
 
     def stored_below(self, bits: Iterable[Bit]) -> frozenset[StoredWord]:
-        """The stored words that a combinational value is computed from."""
+        """The stored words that a combinational value is computed from.
+
+        Raises:
+            SparseSimError: it is computed from itself.
+        """
         found: set[StoredWord] = set()
         for bit in set(bits):
             if isinstance(bit, str):
@@ -112,12 +148,20 @@ class Wiring:
             if self.is_stored(owner):
                 found.add(StoredWord(owner, pin, index // STORED_BITS))
                 continue
-            if owner not in self._below:
-                self._below[owner] = frozenset()  # a loop would end here
-                cell = self.cells[owner]
-                pins = ["RD_ADDR"] if cell.type == "$mem_v2" else set(cell.pins) - OUTPUT_PINS
-                self._below[owner] = self.stored_below(b for pin in pins for b in cell.pins[pin])
-            found |= self._below[owner]
+            cell = self.cells[owner]
+            memory = cell.type == "$mem_v2"
+            key = (owner, pin, index // cell.parameters["WIDTH"] if memory else 0)
+            if key not in self._below:
+                self._below[key] = None
+                if memory:
+                    self._below[key] = self.stored_below(memory_address(cell, "RD", key[2]))
+                else:
+                    pins = set(cell.pins) - OUTPUT_PINS - {"CLK"}
+                    self._below[key] = self.stored_below(b for p in pins for b in cell.pins[p])
+            below = self._below[key]
+            if below is None:
+                raise self.unsupported("a combinational loop")
+            found |= below
         return frozenset(found)
 
     def _pin(self, owner: str, pin: str) -> Bits:

@@ -57,6 +57,7 @@ class WordReader(ABC):
         self._read, self._read_memory = read, read_memory
         self._assumed = assumed or {}
         self._known: dict[tuple[str, str, int], Word] = {}
+        self._begun: set[tuple[str, str, int]] = set()
 
     # Words of any bits ------------------------------------------------------------------------
 
@@ -167,8 +168,15 @@ class WordReader(ABC):
             make = self._operator
         key = (owner, pin, index // size)
         if key not in self._known:
+            self._begin(key)
             self._known[key] = self._named(make(owner, pin, index // size))
         return self._known[key], index % size
+
+    def _begin(self, key: tuple[str, str, int]) -> None:
+        """Note that a word is being written, which is when nothing may ask for it."""
+        if key in self._begun:
+            raise self._unsupported("a combinational loop")
+        self._begun.add(key)
 
     @abstractmethod
     def _operator(self, owner: str, pin: str, chunk: int) -> Word:
@@ -184,6 +192,7 @@ class WordReader(ABC):
         if cell.parameters["RD_CLK_ENABLE"] >> port & 1:
             raise self._unsupported("a clocked read port")
         if (cell.name, f"RD{port}", 0) not in self._known:
+            self._begin((cell.name, f"RD{port}", 0))
             address = self.word(memory_address(cell, "RD", port))
             names = []
             for chunk in range(-(-width // STORED_BITS)):
@@ -212,7 +221,7 @@ class WordReader(ABC):
         return f"splat<{kind or self._narrow}>({value:#x}ull)"
 
     def _unsupported(self, what: str) -> SparseSimError:
-        return SparseSimError(f"{self._wiring.module.name}: {what} cannot be simulated in lanes")
+        return self._wiring.unsupported(what)
 
 
 __all__ = ["WIDEST_WORD", "Word", "WordReader"]
