@@ -68,24 +68,26 @@ class _Wires:
             self.wire(rng.randint(1, 90), f"{self.operand(90)} {operator} {self.operand(90)}")
         elif kind < 0.5:
             operator = rng.choice(["+", "-", "*"])
-            width = rng.choice([1, 5, 8, 16, 31, 32, 33, 48, 63, 64])
+            widths = [1, 5, 8, 16, 31, 32, 33, 48, 63, 64]
+            width = rng.choice(widths if operator == "*" else [*widths, 65, 90])
             self.wire(width, f"{self.operand(width)} {operator} {self.operand(width)}")
         elif kind < 0.6:
             operator = rng.choice(["<", "<=", ">", ">=", "==", "!=", "&&", "||"])
-            widest = 64 if operator[0] in "<>" else 90
-            left, right = self.operand(widest), self.operand(widest)
+            left, right = self.operand(90), self.operand(90)
             if operator[0] in "<>" and rng.random() < 0.3:
                 left, right = f"$signed({left})", f"$signed({right})"
             self.wire(rng.choice([1, 1, 7]), f"{left} {operator} {right}")
         elif kind < 0.7:
             operator = rng.choice(["&", "|", "^", "!", "~", "-"])
-            width = rng.randint(1, 60) if operator in "~-" else 1
+            width = rng.randint(1, 90) if operator in "~-" else 1
             self.wire(width, f"{operator} {{ {self.operand(width if width > 1 else 90)} }}")
         elif kind < 0.8:
             if rng.random() < 0.5:
-                width = rng.choice([8, 27, 32, 54, 64])
-                operator = rng.choice(["<<", ">>"])
-                self.wire(width, f"{self.operand(width)} {operator} {self.operand(8)}")
+                width = rng.choice([8, 27, 32, 54, 64, 65, 90])
+                operator = rng.choice(["<<", ">>", ">>>"])
+                value = self.operand(width)
+                value = f"$signed({value})" if operator == ">>>" else value
+                self.wire(width, f"{value} {operator} {self.operand(8)}")
             else:  # a choice of one of many elements
                 known = [name for name, width in self.known.items() if width > 64]
                 size = rng.choice([1, 8, 16, 24])
@@ -155,6 +157,7 @@ def random_design(seed: int, statements: int = 24) -> RandomDesign:
         top.statement()
     top.memory("store")
     everything = top.wire(64, " ^ ".join(_folded(n, w) for n, w in top.known.items()))
+    east = rng.choice([held, f"{held} ^ {{ own, all[29:0] }}"])  # a register, or computed
     instances = []
     for i in range(_INSTANCES):
         west = f"east_{i - 1}" if i % 7 else top.operand(70)
@@ -170,7 +173,7 @@ def random_design(seed: int, statements: int = 24) -> RandomDesign:
         "module part(clk, rst, en, west, own, all, east, seen);\n"
         "  input clk, rst, en;\n  input [69:0] west;\n  input [39:0] own;\n  input [65:0] all;\n"
         "  output [69:0] east;\n  output [63:0] seen;\n"
-        f"{newline.join(part.lines)}\n  assign east = {held};\n  assign seen = {seen};\nendmodule\n"
+        f"{newline.join(part.lines)}\n  assign east = {east};\n  assign seen = {seen};\nendmodule\n"
         "module top(clk, rst, en, data, out);\n"
         f"  input clk, rst, en;\n  input [{_IN_BITS - 1}:0] data;\n  output [{bits - 1}:0] out;\n"
         f"{newline.join(top.lines)}\n{newline.join(instances)}\n"

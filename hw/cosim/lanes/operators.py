@@ -189,26 +189,33 @@ class WordCode(WordReader):
         width = max(len(cell.pins["A"]), len(cell.pins["B"]))
         a, b = self._operand(cell, "A", width), self._operand(cell, "B", width)
         if cell.type in ("$eq", "$ne", "$eqx", "$nex"):
-            chunks = range(0, width, WIDEST_WORD)
-            same = [self._same(a[i : i + WIDEST_WORD], b[i : i + WIDEST_WORD]) for i in chunks]
-            truth = reduce(self._and, same)
+            truth = self._same(a, b)
             return self._alone(self._not(truth) if cell.type in ("$ne", "$nex") else truth, last)
-        left, right = self.word(a), self.word(b)
-        if cell.parameters["A_SIGNED"] and cell.parameters["B_SIGNED"]:
-            top = self._constant(1 << (width - 1), width)
-            left, right = self._xor(left, top), self._xor(right, top)
         if cell.type in ("$gt", "$ge"):
-            left, right = right, left
-        strict = cell.type in ("$lt", "$gt")
-        if width == 1:
-            truth = (
-                self._and(self._not(left), right) if strict else self._or(self._not(left), right)
-            )
-        else:
-            truth = Word(f"{'below' if strict else 'at_most'}({left.text}, {right.text})", 1)
-        return self._alone(truth, last)
+            a, b = b, a
+        signed = bool(cell.parameters["A_SIGNED"] and cell.parameters["B_SIGNED"])
+        return self._alone(self._below(a, b, signed, cell.type in ("$lt", "$gt")), last)
+
+    def _below(self, a: Bits, b: Bits, signed: bool, strict: bool) -> Word:
+        """Whether a < b (a <= b if not `strict`), of one length."""
+        if len(a) > WIDEST_WORD:
+            high = a[WIDEST_WORD:], b[WIDEST_WORD:]
+            low = self._below(a[:WIDEST_WORD], b[:WIDEST_WORD], False, strict)
+            return self._or(self._below(*high, signed, True), self._and(self._same(*high), low))
+        left, right = self.word(a), self.word(b)
+        if signed:
+            top = self._constant(1 << (len(a) - 1), len(a))
+            left, right = self._xor(left, top), self._xor(right, top)
+        if len(a) == 1:
+            join = self._and if strict else self._or
+            return join(self._not(left), right)
+        return Word(f"{'below' if strict else 'at_most'}({left.text}, {right.text})", 1)
 
     def _same(self, a: Bits, b: Bits) -> Word:
+        """Whether a == b, of one length."""
+        if len(a) > WIDEST_WORD:
+            low = self._same(a[:WIDEST_WORD], b[:WIDEST_WORD])
+            return self._and(low, self._same(a[WIDEST_WORD:], b[WIDEST_WORD:]))
         if len(a) == 1:
             return self._not(self._xor(self.word(a), self.word(b)))
         for one, other in ((a, b), (b, a)):
@@ -217,6 +224,11 @@ class WordCode(WordReader):
         return Word(f"equal({self.word(a).text}, {self.word(b).text})", 1)
 
     def _write_arithmetic(self, cell: Cell, first: int, last: int) -> Word:
+        width = len(cell.pins["Y"])
+        if width > WIDEST_WORD:
+            if cell.type == "$mul":
+                raise self._unsupported(f"a product of {width} bits")
+            return self._cut(f"narrow({self._partial_sum(cell, first)})", last - first)
         a = self.word(self._operand(cell, "A", last))
         if cell.type == "$neg":
             a, b, sign = self._constant(0, last), a, "-"
@@ -225,10 +237,31 @@ class WordCode(WordReader):
             sign = {"$add": "+", "$sub": "-", "$mul": "*"}[cell.type]
         if last == 1:
             return self._and(a, b) if sign == "*" else self._xor(a, b)
-        text = f"{a.text} {sign} {b.text}"
-        if first:  # the second word of a result that is wider than 64 bits
-            return Word(f"narrow(({text}) >> {first})", last - first)
-        return self._cut(text, last)
+        return self._cut(f"{a.text} {sign} {b.text}", last)
+
+    def _partial_sum(self, cell: Cell, first: int) -> str:
+        """32 bits of a long sum from bit `first` on, and the carry above them."""
+        key = (cell.name, "sum", first)
+        if key in self._known:
+            return self._known[key].text
+
+        def part(pin: str) -> str:
+            bits = self._operand(cell, pin, len(cell.pins["Y"]))[first : first + STORED_BITS]
+            zeros: Bits = ("0",) * (STORED_BITS + 1 - len(bits))
+            return self.word(bits + zeros).text
+
+        if cell.type == "$add":
+            terms, carry = [part("A"), part("B")], 0
+        else:  # a - b = a + ~b + 1
+            ones = self._splat(0xFFFFFFFF, self._wide)
+            minus = f"({part('A' if cell.type == '$neg' else 'B')} ^ {ones})"
+            terms, carry = [minus, *([part("A")] if cell.type == "$sub" else [])], 1
+        if first:
+            terms.append(f"({self._partial_sum(cell, first - STORED_BITS)} >> {STORED_BITS})")
+        else:
+            terms.append(self._splat(carry, self._wide))
+        self._known[key] = self._named(Word(" + ".join(terms), WIDEST_WORD))
+        return self._known[key].text
 
     def _cut(self, text: str, width: int) -> Word:
         """A result whose bits above `width` may not be zero."""
@@ -241,41 +274,59 @@ class WordCode(WordReader):
 
     def _write_shift(self, cell: Cell, first: int, last: int) -> Word:
         left = cell.type in ("$shl", "$sshl")
-        if cell.parameters["B_SIGNED"] or (cell.parameters["A_SIGNED"] and cell.type == "$sshr"):
-            raise self._unsupported("an arithmetic shift")
+        if cell.parameters["B_SIGNED"]:
+            raise self._unsupported("a shift by a signed amount")
         width = last - first
         inner = max(len(cell.pins["A"]), len(cell.pins["Y"]), 2)
         bits, by = self._operand(cell, "A", inner), cell.pins["B"]
+        fill: Bit = bits[-1] if cell.type == "$sshr" and cell.parameters["A_SIGNED"] else "0"
+        if inner > WIDEST_WORD and left:
+            # To the left by n is to the right by ~n, from as far as ~0 to the left.
+            reach = inner.bit_length()
+            zeros: Bits = ("0",) * ((1 << len(by[:reach])) - 1)
+            shifted = self._shift_long(zeros + bits, by[:reach], first, last, "0", True)
+            return self._select(self._any_bit(by[reach:]), self._constant(0, width), shifted)
         if inner > WIDEST_WORD:
-            if left:
-                raise self._unsupported(f"a left shift of {inner} bits")
-            if width <= STORED_BITS:
-                return self._shift_far(bits[first:], by, width)
-            low, high = (self._shift_far(bits[i:], by, STORED_BITS).text for i in (0, STORED_BITS))
-            return self._cut(f"widen({low}) | (widen({high}) << {STORED_BITS})", width)
+            return self._shift_long(bits, by, first, last, fill)
         near = 5 if inner <= STORED_BITS else 6
         move = "shift_left" if left else "shift_right"
-        moved = f"{move}({self.word(bits).text}, {self._number(by[:near])})"
+        signs = self.word((fill,) * inner)  # with a sign all bits are inverted, and back
+        flipped = self._xor(self.word(bits), signs)
+        moved = Word(f"{move}({flipped.text}, {self._number(by[:near])})", inner)
         far = self._any_bit(by[near:])
-        text = self._select(far, self._constant(0, inner), Word(moved, inner)).text
+        text = self._xor(self._select(far, self._constant(0, inner), moved), signs).text
         if inner > STORED_BITS >= width:
             text = f"narrow({text})"
         return self._cut(text, width) if left or width < inner else Word(text, width)
 
-    def _shift_far(self, bits: Bits, by: Bits, width: int) -> Word:
-        """The low `width` (at most 32) bits of a long word shifted right."""
-        zeros: Bits = ("0",) * (STORED_BITS + -len(bits) % STORED_BITS)
-        padded = bits + zeros
+    def _shift_long(
+        self, bits: Bits, by: Bits, first: int, last: int, fill: Bit, inverted: bool = False
+    ) -> Word:
+        """Bits `first` to `last` (at most 64) of a long word shifted right, then `fill`."""
+        width = last - first
+        if width <= STORED_BITS:
+            return self._shift_far(bits[first:], by, width, fill, inverted)
+        low, high = (
+            self._shift_far(bits[start:], by, STORED_BITS, fill, inverted).text
+            for start in (first, first + STORED_BITS)
+        )
+        return self._cut(f"widen({low}) | (widen({high}) << {STORED_BITS})", width)
+
+    def _shift_far(self, bits: Bits, by: Bits, width: int, fill: Bit, inverted: bool) -> Word:
+        """The low `width` (at most 32) bits of a long word shifted right, by ~`by` if inverted."""
+        padded = bits + (fill,) * (STORED_BITS + -len(bits) % STORED_BITS)
         words = [self.word(padded[i : i + STORED_BITS]) for i in range(0, len(padded), STORED_BITS)]
         low, high = by[:5], by[5:]
-        aligned = next((i for i, bit in enumerate(low) if bit != "0"), len(low))
+        zeros_below = (i for i, bit in enumerate(low) if bit != "0" or inverted)
+        aligned = next(zeros_below, len(low))
         crosses = width > 1 << aligned
 
         def chosen(first: int) -> Word:
             table = words[first:]
             for bit in high:
                 truth = self.word((bit,))
-                none = self._constant(0, STORED_BITS)
+                none = self.word((fill,) * STORED_BITS)
+                truth = self._not(truth) if inverted else truth
                 table = [
                     self._select(truth, odd, even)
                     for even, odd in zip(
@@ -285,6 +336,8 @@ class WordCode(WordReader):
             return table[0]  # the others are out of reach of `by`
 
         amount = self._number(low)
+        if inverted:
+            amount = f"({amount} ^ {self._splat((1 << len(low)) - 1)})"
         if crosses:
             pair = f"(widen({chosen(0).text}) | (widen({chosen(1).text}) << {STORED_BITS}))"
             return self._cut(f"narrow(shift_right({pair}, {amount}))", width)
